@@ -1,0 +1,1 @@
+//! Everything that happens in the background: one file a job, effects at the edge.

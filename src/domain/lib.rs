@@ -1,0 +1,1 @@
+//! What the business is: entities and pure rules; all business SQL under `store`.

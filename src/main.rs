@@ -1,0 +1,2 @@
+//! One binary, every process role.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Find, start and stop a private Postgres cluster; make test databases from a template.

@@ -1,0 +1,1 @@
+//! A durable job queue on Postgres that knows no business.

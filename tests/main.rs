@@ -1,0 +1,1 @@
+//! The one integration test binary: behaviour through the public surface, on a real Postgres.
