@@ -1,2 +1,7 @@
 //! One binary, every process role.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    leadmill::cli::main()
+}

@@ -1,1 +1,3 @@
 //! The one integration test binary: behaviour through the public surface, on a real Postgres.
+
+mod config;

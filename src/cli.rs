@@ -1,0 +1,85 @@
+//! The command line: one binary, one subcommand a role or errand.
+
+mod check;
+mod completions;
+mod failure;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+use crate::config::Sources;
+
+pub use failure::Failure;
+
+/// A durable job-queue worker platform for lead generation, on Postgres.
+#[derive(Debug, Parser)]
+#[command(name = "leadmill", version, max_term_width = 100)]
+pub struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Settings")]
+struct Global {
+    /// File with the settings [default: worker.toml, if it is there]
+    #[arg(long, global = true, value_name = "FILE", env = "LEADMILL_CONFIG")]
+    config: Option<PathBuf>,
+    /// Override one setting, such as http.listen=0.0.0.0:80
+    #[arg(long = "set", global = true, value_name = "SECTION.KEY=VALUE")]
+    set: Vec<String>,
+    /// Address of the Postgres database [env: DATABASE_URL]
+    #[arg(long, global = true, value_name = "URL")]
+    database_url: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Look for mistakes in the settings and name them all
+    Check(check::Args),
+    /// Print a completion script for a shell
+    Completions(completions::Args),
+}
+
+/// Run the command line of this process.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return failure::usage(&error),
+    };
+    match run(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}
+
+fn run(cli: Cli) -> Result<(), Failure> {
+    match cli.command {
+        Command::Check(args) => check::run(&args, &cli.global.sources()),
+        Command::Completions(args) => {
+            completions::run(&args, &mut Cli::command());
+            Ok(())
+        }
+    }
+}
+
+impl Global {
+    fn sources(&self) -> Sources {
+        let mut sources = Sources::of_process(self.config.clone());
+        let set = self
+            .set
+            .iter()
+            .map(|text| ("--set".to_owned(), text.clone()));
+        sources.flags.extend(set);
+        if let Some(url) = &self.database_url {
+            sources
+                .flags
+                .push(("--database-url".into(), format!("database.url={url}")));
+        }
+        sources
+    }
+}

@@ -1,0 +1,90 @@
+//! `leadmill serve`: all routes behind one listener, and its graceful stop.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use tokio::net::TcpListener;
+use tracing::{info, warn};
+
+use crate::app::App;
+use crate::telemetry;
+use crate::web::layers;
+use crate::web::problem::Problem;
+
+/// How long the database may take to say that it is there.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Everything that `leadmill serve` answers.
+pub fn router(app: App) -> Router {
+    let mut routes = health();
+    if app.config.http.metrics {
+        routes = routes.merge(metrics());
+    }
+    let routes = routes.fallback(not_found);
+    layers::around(routes, &app.config.http).with_state(app)
+}
+
+/// `/healthz` and `/readyz`, the same for every role.
+pub fn health() -> Router<App> {
+    Router::new()
+        .route("/healthz", get(async || "ok\n"))
+        .route("/readyz", get(ready))
+}
+
+/// `/metrics` in the text format of Prometheus.
+pub fn metrics() -> Router<App> {
+    Router::new().route(
+        "/metrics",
+        get(async || {
+            let kind = [(
+                header::CONTENT_TYPE,
+                "text/plain; version=0.0.4; charset=utf-8",
+            )];
+            (kind, telemetry::metrics())
+        }),
+    )
+}
+
+/// Answer on `listener` until the process is to stop, then finish what was begun.
+pub async fn run(listener: TcpListener, routes: Router, app: App) -> Result<()> {
+    let stop = app.stop.clone();
+    let address = listener
+        .local_addr()
+        .context("reading the listener's address")?;
+    info!("Listening on http://{address}");
+
+    let asked = stop.clone();
+    let service = routes.into_make_service_with_connect_info::<SocketAddr>();
+    let server =
+        axum::serve(listener, service).with_graceful_shutdown(async move { asked.asked().await });
+    tokio::select! {
+        ended = server.into_future() => ended.context("serving HTTP")?,
+        () = stop.out_of_time(app.config.http.grace.get()) => warn!("Dropped the requests still running"),
+    }
+    Ok(())
+}
+
+/// Ready as long as the database answers and can be written to, and the process is not on its way out.
+async fn ready(State(app): State<App>) -> Response {
+    if app.stop.is_asked() {
+        return (StatusCode::SERVICE_UNAVAILABLE, "stopping\n").into_response();
+    }
+    let ask = sqlx::query_scalar::<_, String>("SELECT current_setting('transaction_read_only')");
+    match tokio::time::timeout(PATIENCE, ask.fetch_one(&app.pool)).await {
+        Ok(Ok(read_only)) if read_only == "off" => "ready\n".into_response(),
+        Ok(Ok(_)) => (StatusCode::SERVICE_UNAVAILABLE, "database is read-only\n").into_response(),
+        Ok(Err(_)) | Err(_) => {
+            (StatusCode::SERVICE_UNAVAILABLE, "database unreachable\n").into_response()
+        }
+    }
+}
+
+async fn not_found() -> Problem {
+    Problem::of_status(StatusCode::NOT_FOUND)
+}

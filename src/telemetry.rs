@@ -1,0 +1,65 @@
+//! What a process tells about itself: log lines and metrics.
+
+use std::io::IsTerminal;
+use std::sync::OnceLock;
+
+use anyhow::{Context, Result};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::prelude::*;
+
+use crate::config::{Log, LogFormat};
+
+static METRICS: OnceLock<PrometheusHandle> = OnceLock::new();
+
+/// Send log lines to standard error in the shape that `log` asks for, and start counting.
+pub fn start(log: &Log) -> Result<()> {
+    let filter = EnvFilter::try_new(&log.filter).with_context(|| {
+        format!(
+            "log.filter: `{}` is no filter such as info,leadmill=debug",
+            log.filter
+        )
+    })?;
+    let json = match log.format {
+        LogFormat::Auto => !std::io::stderr().is_terminal(),
+        LogFormat::Text => false,
+        LogFormat::Json => true,
+    };
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none());
+    let lines = if json {
+        lines.json().flatten_event(true).boxed()
+    } else {
+        lines.boxed()
+    };
+    tracing_subscriber::registry()
+        .with(lines.with_filter(filter))
+        .try_init()
+        .context("starting the log")?;
+    count();
+    Ok(())
+}
+
+/// Start counting; a second call changes nothing.
+pub fn count() {
+    METRICS.get_or_init(|| {
+        let recorder = PrometheusBuilder::new().build_recorder();
+        let handle = recorder.handle();
+        if metrics::set_global_recorder(recorder).is_err() {
+            tracing::warn!("Metrics are counted elsewhere in this process, /metrics stays empty");
+        }
+        handle
+    });
+}
+
+/// All counters in the text format of Prometheus.
+pub fn metrics() -> String {
+    METRICS
+        .get()
+        .map(|handle| {
+            handle.run_upkeep();
+            handle.render()
+        })
+        .unwrap_or_default()
+}

@@ -1,0 +1,4 @@
+//! What intake, API and console share on the way in and out.
+
+pub mod layers;
+pub mod problem;
