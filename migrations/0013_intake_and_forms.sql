@@ -88,6 +88,7 @@ CREATE TABLE intake_events (
     content_type      text,                                               -- of the body
     headers           jsonb NOT NULL DEFAULT '{}',                        -- those worth keeping, secrets removed
     body              bytea NOT NULL,                                     -- exactly as received
+    submission        jsonb NOT NULL DEFAULT '{}',                        -- what was understood of the body, in our words
     remote_ip         text,                                               -- whose request it was
     state             text NOT NULL DEFAULT 'received'                    -- what became of it
                       CHECK (state IN ('received', 'processed', 'duplicate', 'ignored', 'spam', 'failed', 'quarantined')),
