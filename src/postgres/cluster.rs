@@ -1,0 +1,418 @@
+//! A private cluster: started or adopted, and stopped with the last process that uses it.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::Child;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+use tracing::{info, warn};
+use url::Url;
+
+use crate::binaries::{self, Binaries, Search};
+use crate::error::{NotFound, System};
+use crate::fetch::{self, Fetch};
+use crate::holders::{self, Holders};
+use crate::launch::{self, State};
+use crate::place::Place;
+use crate::server::Server;
+use crate::{Error, process};
+
+/// The role that owns the cluster; nothing but the set-up of roles is done with it.
+pub(crate) const SUPERUSER: &str = "postgres";
+/// The role of the application, with the rights that a managed Postgres would give: it owns its databases.
+pub(crate) const APPLICATION: &str = "leadmill";
+
+/// How long another run may hold up this one.
+const PATIENCE: Duration = Duration::from_secs(180);
+
+/// What a cluster is for, which decides between durability and speed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Profile {
+    /// What was committed survives a crash of the machine.
+    Durable,
+    /// Nothing is ever flushed to disk, many connections are allowed, and data that cannot be used are made anew.
+    Test,
+}
+
+/// How to get a cluster.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Where the cluster lives; made if it is not there.
+    pub dir: PathBuf,
+    /// What the cluster is for.
+    pub profile: Profile,
+    /// Where to look for installed binaries.
+    pub search: Search,
+    /// Whether binaries may be fetched when none are installed.
+    pub fetch: Fetch,
+    /// Server settings on top of the profile's, each a name and a value.
+    pub settings: Vec<(String, String)>,
+    /// Whether this process starts the server again when it ends by itself.
+    pub keep_alive: bool,
+    /// Is told, in one line, what takes long or reaches out.
+    pub announce: fn(&str),
+}
+
+impl Options {
+    /// A cluster in `dir` from whatever this machine has, as the environment says.
+    pub fn new(dir: impl Into<PathBuf>, profile: Profile) -> Self {
+        Self {
+            dir: dir.into(),
+            profile,
+            search: Search::system(),
+            fetch: Fetch::from_env(),
+            settings: Vec::new(),
+            keep_alive: false,
+            announce: |line| eprintln!("{line}"),
+        }
+    }
+
+    /// All settings of the server, later ones winning.
+    fn all_settings(&self) -> Vec<(String, String)> {
+        let common = [
+            ("listen_addresses", ""),
+            ("unix_socket_permissions", "0700"),
+            ("max_connections", "200"),
+            ("timezone", "UTC"),
+            ("log_timezone", "UTC"),
+        ];
+        let test = [
+            ("fsync", "off"),
+            ("synchronous_commit", "off"),
+            ("full_page_writes", "off"),
+            ("wal_level", "minimal"),
+            ("max_wal_senders", "0"),
+            ("max_connections", "300"),
+        ];
+        let profile: &[_] = if self.profile == Profile::Test {
+            &test
+        } else {
+            &[]
+        };
+        let owned = common
+            .iter()
+            .chain(profile)
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        owned.chain(self.settings.iter().cloned()).collect()
+    }
+}
+
+/// A private cluster that this process uses; dropping it stops the server unless somebody else uses it too.
+#[derive(Debug)]
+pub struct Cluster {
+    shared: Arc<Shared>,
+    server: Server,
+    adopted: bool,
+}
+
+#[derive(Debug)]
+struct Shared {
+    options: Options,
+    place: Place,
+    holders: Holders,
+    released: AtomicBool,
+}
+
+/// A server that answers.
+enum Up {
+    /// It ran already.
+    Adopted(i32),
+    /// We started it.
+    Launched(Child),
+}
+
+impl Cluster {
+    /// Adopts the cluster that runs in the asked directory, or starts it there.
+    pub async fn start(options: Options) -> Result<Self, Error> {
+        let (shared, up, lock) = blocking(move || {
+            let place = Place::prepare(&options.dir)?;
+            let linger = if options.profile == Profile::Test {
+                3
+            } else {
+                0
+            };
+            let holders = Holders::new(&place.dir, linger);
+            let shared = Shared {
+                options,
+                place,
+                holders,
+                released: AtomicBool::new(false),
+            };
+            let (up, lock) = shared.bring_up()?;
+            Ok((Arc::new(shared), up, lock))
+        })
+        .await?;
+
+        let adopted = matches!(up, Up::Adopted(_));
+        let cluster = Self {
+            server: Server::new(shared.url(APPLICATION, SUPERUSER)?),
+            shared,
+            adopted,
+        };
+        if !adopted {
+            let superuser = Server::new(cluster.shared.url(SUPERUSER, SUPERUSER)?);
+            superuser.ensure_role(APPLICATION).await?;
+            if cluster.shared.options.profile == Profile::Test {
+                cluster.server.drop_test_databases().await?;
+            }
+        }
+        drop(lock);
+        cluster.shared.clone().guard(up);
+        Ok(cluster)
+    }
+
+    /// The server, to make databases on it.
+    pub fn server(&self) -> &Server {
+        &self.server
+    }
+
+    /// The address of `database`, for the application's role.
+    pub fn url(&self, database: &str) -> String {
+        self.server.url(database)
+    }
+
+    /// Whether the server ran already.
+    pub fn is_adopted(&self) -> bool {
+        self.adopted
+    }
+
+    /// The directory that the cluster really lives in.
+    pub fn dir(&self) -> &Path {
+        &self.shared.place.dir
+    }
+
+    /// The pid of the server, if one answers.
+    pub fn pid(&self) -> Option<i32> {
+        match launch::state(&self.shared.place) {
+            State::Ready(pid) => Some(pid),
+            State::Busy(_) | State::Down => None,
+        }
+    }
+
+    /// Kills the server the way a crash would, and waits until it is gone.
+    pub async fn kill(&self) -> Result<(), Error> {
+        let Some(pid) = self.pid() else { return Ok(()) };
+        let shared = self.shared.clone();
+        process::signal(pid, Signal::KILL);
+        blocking(move || {
+            let gone = || !process::is_postgres(pid, &shared.place.data());
+            let log = shared.place.log();
+            let in_time = process::wait_until(Duration::from_secs(10), gone);
+            if in_time {
+                Ok(())
+            } else {
+                Err(Error::TooLong {
+                    what: "the end of PostgreSQL",
+                    log,
+                })
+            }
+        })
+        .await
+    }
+
+    /// Starts the server again if it is down.
+    pub async fn revive(&self) -> Result<(), Error> {
+        let shared = self.shared.clone();
+        blocking(move || {
+            let (up, lock) = shared.bring_up()?;
+            drop(lock);
+            shared.guard(up);
+            Ok(())
+        })
+        .await
+    }
+
+    /// Stops using the cluster; stops the server unless somebody else uses it too.
+    pub async fn stop(self) -> Result<(), Error> {
+        let shared = self.shared.clone();
+        blocking(move || shared.release()).await
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        if let Err(error) = self.shared.release() {
+            warn!(%error, "Could not stop the private PostgreSQL");
+        }
+    }
+}
+
+impl Shared {
+    /// Adopts or launches, alone among all processes; the lock is held until the result is dropped.
+    fn bring_up(&self) -> Result<(Up, File), Error> {
+        let lock = self.lock()?;
+        self.holders.register(
+            (self.options.profile == Profile::Test)
+                .then(holders::test_runner)
+                .flatten(),
+        )?;
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let late = Instant::now() > deadline;
+            match launch::state(&self.place) {
+                _ if self.holders.is_stopping() && !late => {}
+                State::Ready(pid) => {
+                    self.holders.ensure_watcher()?;
+                    return Ok((Up::Adopted(pid), lock));
+                }
+                State::Busy(_) if !late => {}
+                // One that neither starts nor stops, or that has lost its socket, is of no use to anybody.
+                State::Busy(pid) => launch::stop(&self.place, pid)?,
+                State::Down => {
+                    self.holders.ensure_watcher()?;
+                    return Ok((Up::Launched(self.launch()?), lock));
+                }
+            }
+            std::thread::sleep(process::POLL);
+        }
+    }
+
+    fn launch(&self) -> Result<Child, Error> {
+        let settings = self.options.all_settings();
+        let disposable = self.options.profile == Profile::Test;
+        let first = self.launch_on_data(&settings);
+        match first {
+            Err(Error::OtherMajor { .. } | Error::Failed { .. })
+                if disposable && self.place.data().exists() =>
+            {
+                std::fs::remove_dir_all(self.place.data())
+                    .map_err(Error::io("remove unusable test data"))?;
+                self.launch_on_data(&settings)
+            }
+            result => result,
+        }
+    }
+
+    fn launch_on_data(&self, settings: &[(String, String)]) -> Result<Child, Error> {
+        let major = launch::major_of_data(&self.place.data());
+        let binaries = self.find_binaries(major)?;
+        if major.is_none() {
+            launch::init(&self.place, &binaries, self.options.profile)?;
+        }
+        launch::launch(&self.place, &binaries, settings)
+    }
+
+    /// Installed binaries, or fetched ones, of the version that made the data.
+    fn find_binaries(&self, major: Option<u32>) -> Result<Binaries, Error> {
+        let Options {
+            search,
+            fetch,
+            announce,
+            ..
+        } = &self.options;
+        let account = self.place.account;
+        let mut found = binaries::find(search, account);
+        let mut attempts = Vec::new();
+        if found.usable.is_empty() && search.named.is_none() {
+            attempts = fetch::fetch(*fetch, &search.cache, *announce);
+            found = binaries::find(search, account);
+        }
+        if let Some(binaries) = found.choose(major) {
+            return Ok(binaries.clone());
+        }
+        match major {
+            Some(major) if !found.usable.is_empty() => Err(Error::OtherMajor {
+                data: self.place.data(),
+                major,
+            }),
+            _ => Err(Error::NotFound(Box::new(NotFound {
+                looked_for: search.describe(),
+                refused: found.refused,
+                fetch: attempts,
+                system: System::current(),
+            }))),
+        }
+    }
+
+    fn lock(&self) -> Result<File, Error> {
+        let path = self.place.dir.join("lock");
+        let file = File::options()
+            .create(true)
+            .append(true)
+            .open(&path)
+            .map_err(Error::io("open the lock"))?;
+        file.lock().map_err(Error::io("take the lock"))?;
+        Ok(file)
+    }
+
+    /// Reaps the server when it ends and, if asked, starts it again.
+    fn guard(self: Arc<Self>, up: Up) {
+        if matches!(up, Up::Adopted(_)) && !self.options.keep_alive {
+            return;
+        }
+        std::thread::spawn(move || {
+            let mut up = up;
+            loop {
+                match up {
+                    Up::Launched(mut child) => drop(child.wait()),
+                    Up::Adopted(pid) => {
+                        let data = self.place.data();
+                        while process::is_postgres(pid, &data)
+                            && !self.released.load(Ordering::Acquire)
+                        {
+                            std::thread::sleep(Duration::from_millis(500));
+                        }
+                    }
+                }
+                if self.released.load(Ordering::Acquire) {
+                    return;
+                }
+                warn!("The private PostgreSQL ended by itself");
+                if !self.options.keep_alive {
+                    return;
+                }
+                match self.bring_up() {
+                    Ok((again, _lock)) => up = again,
+                    Err(error) => {
+                        warn!(%error, "Could not start the private PostgreSQL again");
+                        return;
+                    }
+                }
+                info!("The private PostgreSQL runs again");
+            }
+        });
+    }
+
+    /// Stops using the cluster, once.
+    fn release(&self) -> Result<(), Error> {
+        if self.released.swap(true, Ordering::AcqRel) {
+            return Ok(());
+        }
+        let _lock = self.lock()?;
+        if self.holders.unregister() {
+            return Ok(());
+        }
+        if let State::Ready(pid) | State::Busy(pid) = launch::state(&self.place) {
+            launch::stop(&self.place, pid)?;
+        }
+        self.holders.dismiss_watcher();
+        let _ = std::fs::remove_dir(&self.place.socket);
+        Ok(())
+    }
+
+    fn url(&self, role: &str, database: &str) -> Result<Url, Error> {
+        let mut url = Url::parse(&format!("postgres:///{database}"))?;
+        url.query_pairs_mut()
+            .append_pair("host", &self.place.socket.display().to_string())
+            .append_pair("user", role);
+        Ok(url)
+    }
+}
+
+/// Runs `work` where it may block.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(error) => Err(Error::io("run a blocking step")(std::io::Error::other(
+                error,
+            ))),
+        },
+    }
+}

@@ -1,0 +1,70 @@
+# Stop the cluster in $1 when no process that uses it lives any more, after $2 further seconds.
+#
+# It must outlive every one of those processes, also one that is killed, so it is a process of its own. A process says
+# that it uses the cluster by a file in holders/ whose name begins with its pid, and looks for the file `stopping` afterwards; here the
+# file is written first and the holders are looked at afterwards, so that one of the two always sees the other.
+
+dir=$1
+linger=$2
+
+alive() {
+    if [ -d /proc/self ]; then
+        read -r stat 2>/dev/null <"/proc/$1/stat" || return 1
+        case ${stat##*) } in [ZX]*) return 1 ;; esac
+    else
+        kill -0 "$1" 2>/dev/null
+    fi
+}
+
+is_postgres() {
+    alive "$1" || return 1
+    if [ -d /proc/self ]; then
+        case $stat in *"(postgres)"* | *"(postmaster)"*) return 0 ;; esac
+        return 1
+    fi
+    case $(ps -o comm= -p "$1") in *postgres | *postmaster) return 0 ;; esac
+    return 1
+}
+
+used() {
+    # The directory may be removed under us; the process to stop is then still known.
+    if [ -r "$dir/data/postmaster.pid" ]; then read -r pid <"$dir/data/postmaster.pid"; fi
+    for holder in "$dir"/holders/*; do
+        [ -e "$holder" ] || continue
+        user=${holder##*/}
+        alive "${user%%.*}" && return 0
+        rm -f "$holder"
+    done
+    return 1
+}
+
+# $1: signal, $2: seconds to wait for the end.
+stop() {
+    is_postgres "$pid" || return 0
+    kill "-$1" "$pid" 2>/dev/null
+    waited=0
+    while is_postgres "$pid"; do
+        [ "$waited" -lt "$2" ] || return 1
+        sleep 1
+        waited=$((waited + 1))
+    done
+}
+
+pid=
+while :; do
+    while used; do sleep 1; done
+    waited=0
+    while [ "$waited" -lt "$linger" ] && ! used; do
+        sleep 1
+        waited=$((waited + 1))
+    done
+    used && continue
+    if [ -d "$dir" ]; then : >"$dir/stopping"; fi
+    if used; then
+        rm -f "$dir/stopping"
+        continue
+    fi
+    if [ -n "$pid" ]; then stop INT 30 || stop QUIT 10 || stop KILL 10; fi
+    rm -f "$dir/watcher" "$dir/stopping"
+    exit 0
+done
