@@ -14,6 +14,7 @@
 pub mod app;
 pub mod cli;
 pub mod config;
+pub mod database;
 pub mod serve;
 pub mod stop;
 pub mod telemetry;

@@ -1,3 +1,5 @@
 //! The one integration test binary: behaviour through the public surface, on a real Postgres.
 
 mod config;
+mod harness;
+mod postgres_cluster;

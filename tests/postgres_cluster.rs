@@ -1,0 +1,3 @@
+//! The private cluster and the databases of tests.
+
+mod templates;
