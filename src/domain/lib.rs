@@ -1,3 +1,20 @@
-//! What the business is: entities and pure rules; all business SQL under `store`.
+//! What the business is: entities and pure rules; all business SQL under [`store`].
+//!
+//! Reads are functions of [`store`]. Writes that mean something to the business are functions of [`command`]: each
+//! writes the row, its history, the timeline, the event and the audit entry in the caller's transaction.
 
+pub mod activity;
+pub mod actor;
+pub mod clock;
+pub mod contact;
+pub mod id;
+pub mod lead;
+pub mod member;
+pub mod org;
+pub mod score;
+pub mod status;
+pub mod store;
 pub mod submission;
+mod text;
+
+pub use text::UnknownText;
