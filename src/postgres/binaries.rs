@@ -70,7 +70,12 @@ impl Search {
     /// Every directory with a `postgres` in it, in order, each once.
     fn directories(&self) -> Vec<PathBuf> {
         if let Some(named) = &self.named {
-            return vec![named.clone()];
+            return named
+                .join("postgres")
+                .is_file()
+                .then(|| named.clone())
+                .into_iter()
+                .collect();
         }
         let mut found = Vec::new();
         if self.pg_config {

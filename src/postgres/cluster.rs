@@ -28,6 +28,9 @@ pub(crate) const APPLICATION: &str = "leadmill";
 /// How long another run may hold up this one.
 const PATIENCE: Duration = Duration::from_secs(180);
 
+/// How many seconds a run of tests may have no process: between one test's process and the next.
+const LINGER: u32 = 3;
+
 /// What a cluster is for, which decides between durability and speed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Profile {
@@ -52,6 +55,9 @@ pub struct Options {
     pub settings: Vec<(String, String)>,
     /// Whether this process starts the server again when it ends by itself.
     pub keep_alive: bool,
+    /// Whether the process that runs the tests counts as a user too: each test may be a process of its own, and they are to
+    /// share one cluster.
+    pub until_runner_ends: bool,
     /// Is told, in one line, what takes long or reaches out.
     pub announce: fn(&str),
 }
@@ -66,6 +72,7 @@ impl Options {
             fetch: Fetch::from_env(),
             settings: Vec::new(),
             keep_alive: false,
+            until_runner_ends: false,
             announce: |line| eprintln!("{line}"),
         }
     }
@@ -129,11 +136,7 @@ impl Cluster {
     pub async fn start(options: Options) -> Result<Self, Error> {
         let (shared, up, lock) = blocking(move || {
             let place = Place::prepare(&options.dir)?;
-            let linger = if options.profile == Profile::Test {
-                3
-            } else {
-                0
-            };
+            let linger = if options.until_runner_ends { LINGER } else { 0 };
             let holders = Holders::new(&place.dir, linger);
             let shared = Shared {
                 options,
@@ -244,11 +247,12 @@ impl Shared {
     /// Adopts or launches, alone among all processes; the lock is held until the result is dropped.
     fn bring_up(&self) -> Result<(Up, File), Error> {
         let lock = self.lock()?;
-        self.holders.register(
-            (self.options.profile == Profile::Test)
-                .then(holders::test_runner)
-                .flatten(),
-        )?;
+        let runner = self
+            .options
+            .until_runner_ends
+            .then(holders::test_runner)
+            .flatten();
+        self.holders.register(runner)?;
         let deadline = Instant::now() + PATIENCE;
         loop {
             let late = Instant::now() > deadline;
@@ -365,7 +369,15 @@ impl Shared {
                     return;
                 }
                 match self.bring_up() {
-                    Ok((again, _lock)) => up = again,
+                    Ok((again, lock)) => {
+                        drop(lock);
+                        if self.released.swap(false, Ordering::AcqRel) {
+                            // The last use ended while we were at it.
+                            let _ = self.release();
+                            return;
+                        }
+                        up = again;
+                    }
                     Err(error) => {
                         warn!(%error, "Could not start the private PostgreSQL again");
                         return;

@@ -33,8 +33,17 @@ pub(crate) enum State {
 }
 
 /// Looks at what the server's pid file says, and whether it is true.
+///
+/// The file beside the socket says the same, in case the other one was removed under a server that lives.
 pub(crate) fn state(place: &Place) -> State {
-    let text = fs::read_to_string(place.data().join("postmaster.pid")).unwrap_or_default();
+    match told_by(place, &place.data().join("postmaster.pid")) {
+        State::Down => told_by(place, &place.socket_lock()),
+        state => state,
+    }
+}
+
+fn told_by(place: &Place, pid_file: &Path) -> State {
+    let text = fs::read_to_string(pid_file).unwrap_or_default();
     let mut lines = text.lines();
     let Some(pid) = lines.next().and_then(|line| line.trim().parse().ok()) else {
         return State::Down;
@@ -102,8 +111,10 @@ pub(crate) fn launch(
     place.prepare_socket_dir()?;
     let begun = Instant::now();
     loop {
-        // Postgres takes a pid that has ended, but that nobody has reaped, or that belongs to something else, for itself.
-        let _ = fs::remove_file(place.data().join("postmaster.pid"));
+        // No server lives here. Postgres would take a pid that nobody has reaped, or that is something else's, for one.
+        for file in [place.data().join("postmaster.pid"), place.socket_lock()] {
+            let _ = fs::remove_file(file);
+        }
         let mut log = open_log(&place.log())?;
         let from = log
             .seek(SeekFrom::End(0))

@@ -59,6 +59,11 @@ impl Place {
         self.socket.join(".s.PGSQL.5432")
     }
 
+    /// The file in which Postgres notes which process the socket belongs to.
+    pub(crate) fn socket_lock(&self) -> PathBuf {
+        self.socket.join(".s.PGSQL.5432.lock")
+    }
+
     /// Makes the socket's directory, closed to everybody else; one planted by somebody else is refused.
     pub(crate) fn prepare_socket_dir(&self) -> Result<(), Error> {
         match DirBuilder::new().mode(0o700).create(&self.socket) {

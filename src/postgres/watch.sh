@@ -29,13 +29,13 @@ is_postgres() {
 used() {
     # The directory may be removed under us; the process to stop is then still known.
     if [ -r "$dir/data/postmaster.pid" ]; then read -r pid <"$dir/data/postmaster.pid"; fi
+    living=
     for holder in "$dir"/holders/*; do
         [ -e "$holder" ] || continue
         user=${holder##*/}
-        alive "${user%%.*}" && return 0
-        rm -f "$holder"
+        if alive "${user%%.*}"; then living=yes; else rm -f "$holder"; fi
     done
-    return 1
+    [ -n "$living" ]
 }
 
 # $1: signal, $2: seconds to wait for the end.

@@ -78,7 +78,11 @@ async fn shared() -> &'static Shared {
                 Ok(url) => (Server::from_url(&url).expect("DATABASE_URL"), None),
                 Err(_) => {
                     let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("postgres");
-                    let cluster = Cluster::start(Options::new(dir, Profile::Test)).await;
+                    let cluster = Cluster::start(Options {
+                        until_runner_ends: true,
+                        ..Options::new(dir, Profile::Test)
+                    })
+                    .await;
                     let cluster = cluster.unwrap_or_else(|error| panic!("{error}"));
                     (cluster.server().clone(), Some(cluster))
                 }
