@@ -11,10 +11,12 @@
 //! [`cli`] starts one of the roles: [`serve`] answers HTTP, [`work`] runs jobs.
 //! Both are built from [`config`]; what requests share is [`app::App`].
 
+pub mod api;
 pub mod app;
 pub mod cli;
 pub mod config;
 pub mod database;
+pub mod intake;
 pub mod serve;
 pub mod stop;
 pub mod telemetry;

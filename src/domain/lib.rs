@@ -7,6 +7,7 @@ pub mod activity;
 pub mod actor;
 pub mod clock;
 pub mod contact;
+pub mod form;
 pub mod id;
 pub mod lead;
 pub mod member;

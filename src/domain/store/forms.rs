@@ -1,0 +1,78 @@
+//! Forms and the tokens under which they are found.
+
+use sqlx::PgConnection;
+
+use crate::form::{Form, FormSettings, Question};
+use crate::id::{ChannelId, FormId, OrgId};
+
+/// Whose form the token leads to, if that org is served; asked as the platform, before the org is known.
+pub async fn find_route(
+    db: &mut PgConnection,
+    token: &str,
+) -> sqlx::Result<Option<(OrgId, FormId)>> {
+    sqlx::query_as(
+        r#"
+        SELECT token.org_id, token.form_id
+        FROM form_tokens token
+        JOIN orgs org ON org.id = token.org_id AND org.status = 'active'
+        WHERE token.token = $1 AND token.revoked_at IS NULL
+        "#,
+    )
+    .bind(token)
+    .fetch_optional(db)
+    .await
+}
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    channel_id: Option<ChannelId>,
+    title: Option<String>,
+    #[sqlx(json)]
+    form_settings: FormSettings,
+}
+
+/// The published form with its questions in order; asked as the org.
+pub async fn find_published(
+    db: &mut PgConnection,
+    org: OrgId,
+    form: FormId,
+) -> sqlx::Result<Option<Form>> {
+    let row: Option<Row> = sqlx::query_as(
+        r#"
+        SELECT form.channel_id, form.title,
+            form.form_settings
+                || CASE WHEN NOT form.form_settings ? 'allowed_origins' AND channel.allowed_origins IS NOT NULL
+                        THEN jsonb_build_object('allowed_origins', to_jsonb(channel.allowed_origins))
+                        ELSE '{}' END AS form_settings
+        FROM forms form
+        LEFT JOIN channels channel ON channel.org_id = form.org_id AND channel.id = form.channel_id
+        WHERE form.org_id = $1 AND form.id = $2 AND form.status = 'published'
+        "#,
+    )
+    .bind(org)
+    .bind(form)
+    .fetch_optional(&mut *db)
+    .await?;
+    let Some(row) = row else { return Ok(None) };
+
+    let questions: Vec<Question> = sqlx::query_as(
+        r#"
+        SELECT field_key, field_type, label, is_required, options, validation_rules, maps_to
+        FROM form_fields
+        WHERE org_id = $1 AND form_id = $2
+        ORDER BY field_order
+        "#,
+    )
+    .bind(org)
+    .bind(form)
+    .fetch_all(db)
+    .await?;
+    Ok(Some(Form {
+        id: form,
+        org,
+        channel: row.channel_id,
+        title: row.title,
+        settings: row.form_settings,
+        questions,
+    }))
+}

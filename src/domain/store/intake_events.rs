@@ -1,0 +1,112 @@
+//! The inbox: everything that came in, committed before its sender is answered.
+
+use serde_json::Value;
+use sqlx::PgConnection;
+use sqlx::types::Json;
+
+use crate::clock::Timestamp;
+use crate::id::{ChannelId, FormId, IntakeEventId, OrgId};
+use crate::submission::Submission;
+
+/// Something that came in.
+#[derive(Debug, Clone)]
+pub struct NewEvent<'a> {
+    /// The id its sender is told.
+    pub id: IntakeEventId,
+    /// The org it is for.
+    pub org: OrgId,
+    /// The channel it came by.
+    pub channel: Option<ChannelId>,
+    /// The form it came by.
+    pub form: Option<FormId>,
+    /// `trpc`, `form`, …
+    pub provider: &'a str,
+    /// The same submission again has the same key.
+    pub dedupe_key: &'a str,
+    /// Content type of the body.
+    pub content_type: Option<&'a str>,
+    /// Headers worth keeping.
+    pub headers: Value,
+    /// The body, byte for byte.
+    pub body: &'a [u8],
+    /// What was understood of it.
+    pub submission: &'a Submission,
+    /// Whose request it was.
+    pub remote_ip: Option<&'a str>,
+    /// Kept, and nothing made of it.
+    pub spam: bool,
+    /// When it came in.
+    pub received_at: Timestamp,
+}
+
+/// Keep an event; `false` if one of the same key is there already.
+pub async fn insert(db: &mut PgConnection, event: &NewEvent<'_>) -> sqlx::Result<bool> {
+    let result = sqlx::query(
+        r#"
+        INSERT INTO intake_events (id, org_id, channel_id, form_id, provider, dedupe_key, content_type, headers, body,
+            submission, remote_ip, state, received_at, processed_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, CASE WHEN $12 = 'spam' THEN $13 END)
+        ON CONFLICT (org_id, provider, dedupe_key) DO NOTHING
+        "#,
+    )
+    .bind(event.id)
+    .bind(event.org)
+    .bind(event.channel)
+    .bind(event.form)
+    .bind(event.provider)
+    .bind(event.dedupe_key)
+    .bind(event.content_type)
+    .bind(&event.headers)
+    .bind(event.body)
+    .bind(Json(event.submission))
+    .bind(event.remote_ip)
+    .bind(if event.spam { "spam" } else { "received" })
+    .bind(event.received_at)
+    .execute(db)
+    .await?;
+    Ok(result.rows_affected() == 1)
+}
+
+/// The event kept under `dedupe_key`, and the body it came with.
+pub async fn find_by_key(
+    db: &mut PgConnection,
+    org: OrgId,
+    provider: &str,
+    dedupe_key: &str,
+) -> sqlx::Result<Option<(IntakeEventId, Vec<u8>)>> {
+    sqlx::query_as(
+        r#"
+        SELECT id, body
+        FROM intake_events
+        WHERE org_id = $1 AND provider = $2 AND dedupe_key = $3
+        "#,
+    )
+    .bind(org)
+    .bind(provider)
+    .bind(dedupe_key)
+    .fetch_optional(db)
+    .await
+}
+
+/// The event kept under `dedupe_key` since `since`.
+pub async fn find_recent(
+    db: &mut PgConnection,
+    org: OrgId,
+    provider: &str,
+    dedupe_key: &str,
+    since: Timestamp,
+) -> sqlx::Result<Option<IntakeEventId>> {
+    sqlx::query_scalar(
+        r#"
+        SELECT id
+        FROM intake_events
+        WHERE org_id = $1 AND provider = $2 AND dedupe_key = $3 AND received_at > $4
+        "#,
+    )
+    .bind(org)
+    .bind(provider)
+    .bind(dedupe_key)
+    .bind(since)
+    .fetch_optional(db)
+    .await
+}
