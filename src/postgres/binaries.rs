@@ -240,6 +240,10 @@ fn matching(dir: &Path, start: &str, end: &str) -> Vec<PathBuf> {
     let mut names: Vec<(u32, String)> = entries
         .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
         .filter_map(|name| {
+            // As for a shell; a download that is still going on has such a name.
+            if name.starts_with('.') {
+                return None;
+            }
             let middle = name.strip_prefix(start)?.strip_suffix(end)?;
             Some((middle.parse().unwrap_or(0), name))
         })

@@ -13,6 +13,7 @@ pub(super) fn fetch(cache: &Path, announce: fn(&str)) -> Result<(), String> {
     if System::current() != System::Debian {
         return Err("this is not Debian or Ubuntu".to_owned());
     }
+    output_of(Command::new("apt-get").arg("--version"))?;
     // An image often comes without the lists of packages, or with outdated ones: then our own are fetched.
     Apt { own_lists: None }
         .download(cache, announce)
@@ -21,7 +22,9 @@ pub(super) fn fetch(cache: &Path, announce: fn(&str)) -> Result<(), String> {
                 own_lists: Some(cache.join("apt")),
             };
             apt.update(announce)?;
-            apt.download(cache, announce)
+            apt.download(cache, announce)?;
+            let _ = fs::remove_dir_all(cache.join("apt"));
+            Ok(())
         })
 }
 
@@ -69,6 +72,9 @@ impl Apt {
         packages.extend(self.missing_libraries(&package)?);
         let staging = Staging::new(cache, &format!("debian-{package}"))?;
         let size = self.size(&packages)?.div_ceil(1_000_000);
+        if size == 0 {
+            return Err(format!("the lists of packages do not have {package}"));
+        }
         announce(&format!(
             "No PostgreSQL here; fetching {package} ({size} MB) with apt-get into {} (LEADMILL_PG_FETCH=never forbids it)",
             cache.display()
@@ -111,30 +117,28 @@ impl Apt {
             .ok_or_else(|| "the archive has no postgresql".to_owned())
     }
 
-    /// Libraries that `package` needs, directly or not, and that are not installed; not the one that only serves its JIT.
+    /// Libraries that `package` needs, directly or through one another, and that are not installed; not the one that only
+    /// serves its JIT.
     fn missing_libraries(&self, package: &str) -> Result<Vec<String>, String> {
-        let mut command = self.command("apt-cache");
-        command.args([
-            "depends",
-            "--recurse",
-            "--no-recommends",
-            "--no-suggests",
-            "--no-conflicts",
-            "--no-breaks",
-        ]);
-        command.args(["--no-replaces", "--no-enhances", package]);
-        let output = output_of(&mut command)?;
-        let needed: BTreeSet<&str> = output
-            .lines()
-            .filter(|line| line.starts_with("lib"))
-            .map(|line| line.split(':').next().unwrap_or(line))
-            .filter(|name| !name.starts_with("libllvm") && !name.ends_with("-perl"))
-            .collect();
-        Ok(needed
-            .into_iter()
-            .filter(|name| !is_installed(name))
-            .map(str::to_owned)
-            .collect())
+        let mut missing = BTreeSet::new();
+        let mut unseen = vec![package.to_owned()];
+        while let Some(package) = unseen.pop() {
+            let output =
+                output_of(
+                    self.command("apt-cache")
+                        .args(["depends", "--important", &package]),
+                )?;
+            for line in output.lines() {
+                let Some(name) = line.trim().strip_prefix("Depends: ") else {
+                    continue;
+                };
+                let needed = name.starts_with("lib") && !name.starts_with("libllvm");
+                if needed && !is_installed(name) && missing.insert(name.to_owned()) {
+                    unseen.push(name.to_owned());
+                }
+            }
+        }
+        Ok(missing.into_iter().collect())
     }
 
     /// The size of the packages' files.
