@@ -28,11 +28,11 @@ const IDLE_IN_TRANSACTION: Duration = Duration::from_secs(60);
 /// Why the database cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum DatabaseError {
-    /// The address makes no sense; what it was is not told, as it may hold a password.
+    /// The address makes no sense; neither it nor the reason is told, as it may hold a password.
     #[error(
         "the database's address is not understood; it looks like postgres://user:password@host/database"
     )]
-    Address(#[source] sqlx::Error),
+    Address,
     /// No answer, or not to us.
     #[error("the database cannot be reached: {0}")]
     Unreachable(#[source] sqlx::Error),
@@ -161,8 +161,14 @@ pub fn schema_key() -> String {
 }
 
 fn address(settings: &config::Database, purpose: &str) -> Result<PgConnectOptions, DatabaseError> {
-    let options =
-        PgConnectOptions::from_str(settings.url.expose()).map_err(DatabaseError::Address)?;
+    let url = settings.url.expose();
+    let is_postgres = ["postgres://", "postgresql://"]
+        .iter()
+        .any(|scheme| url.starts_with(scheme));
+    let options = PgConnectOptions::from_str(url)
+        .ok()
+        .filter(|_| is_postgres)
+        .ok_or(DatabaseError::Address)?;
     Ok(options.application_name(&format!("leadmill {purpose}")))
 }
 

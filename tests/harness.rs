@@ -1,22 +1,46 @@
-//! The only fixture: a world with a database of its own.
+//! The only fixture: a world with a database, a clock and a web side of its own.
 
 mod server;
 
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{Request, Response};
+use domain::clock::{Clock, Timestamp};
+use domain::store::Db;
+use leadmill::app::App;
+use leadmill::config::Config;
+use leadmill::serve;
+use leadmill::stop::Stop;
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use tower::ServiceExt;
 
 pub use server::{Database, server};
 
 /// Everything that a test needs, fresh for each.
 pub struct World {
-    /// Connections to this world's database.
+    /// Business access to this world's database.
+    pub db: Db,
+    /// Connections to the same database, bound to no org.
     pub pool: PgPool,
+    /// The domain's clock; it stands still until the test moves it.
+    pub clock: Clock,
+    /// Every route that `leadmill serve` answers.
+    pub app: Router,
+    // After the pools, so that it goes when they are gone.
     database: Database,
 }
 
 impl World {
-    /// A world with an empty, fully migrated database.
+    /// A world with an empty, fully migrated database, whose clock stands at the present.
     pub async fn new() -> Self {
+        Self::at(Clock::system().now()).await
+    }
+
+    /// A world whose clock stands at `now`.
+    pub async fn at(now: Timestamp) -> Self {
         let database = Database::cloned().await;
         let options: PgConnectOptions = database
             .url()
@@ -25,11 +49,27 @@ impl World {
         let pool = PgPoolOptions::new()
             .max_connections(10)
             .connect_lazy_with(options);
-        Self { pool, database }
+        let app = App::new(Arc::new(Config::default()), pool.clone(), Stop::default());
+        Self {
+            db: Db::new(pool.clone()),
+            pool,
+            clock: Clock::fixed(now),
+            app: serve::router(app),
+            database,
+        }
     }
 
     /// The address of this world's database.
     pub fn database_url(&self) -> &str {
         self.database.url()
+    }
+
+    /// What the web side answers to `request`.
+    pub async fn send(&self, request: Request<Body>) -> Response<Body> {
+        self.app
+            .clone()
+            .oneshot(request)
+            .await
+            .expect("a router has no errors")
     }
 }

@@ -1,5 +1,6 @@
 //! The one integration test binary: behaviour through the public surface, on a real Postgres.
 
 mod config;
+mod database;
 mod harness;
 mod postgres_cluster;

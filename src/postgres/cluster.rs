@@ -137,7 +137,7 @@ impl Cluster {
         let (shared, up, lock) = blocking(move || {
             let place = Place::prepare(&options.dir)?;
             let linger = if options.until_runner_ends { LINGER } else { 0 };
-            let holders = Holders::new(&place.dir, linger);
+            let holders = Holders::new(&place, linger);
             let shared = Shared {
                 options,
                 place,
@@ -151,12 +151,15 @@ impl Cluster {
 
         let adopted = matches!(up, Up::Adopted(_));
         let cluster = Self {
-            server: Server::new(shared.url(APPLICATION, SUPERUSER)?),
+            server: Server::new(
+                shared.url(APPLICATION, SUPERUSER)?,
+                shared.options.profile == Profile::Test,
+            ),
             shared,
             adopted,
         };
         if !adopted {
-            let superuser = Server::new(cluster.shared.url(SUPERUSER, SUPERUSER)?);
+            let superuser = Server::new(cluster.shared.url(SUPERUSER, SUPERUSER)?, false);
             superuser.ensure_role(APPLICATION).await?;
             if cluster.shared.options.profile == Profile::Test {
                 cluster.server.drop_test_databases().await?;

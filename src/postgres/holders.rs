@@ -2,12 +2,13 @@
 
 use std::fs;
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use rustix::process::Signal;
 
+use crate::place::Place;
 use crate::{Error, process};
 
 /// The watcher's program, for `sh`.
@@ -17,6 +18,8 @@ const WATCH: &str = include_str!("watch.sh");
 #[derive(Debug, Clone)]
 pub(crate) struct Holders {
     dir: PathBuf,
+    /// Where the socket is, which the watcher removes in the end.
+    socket: PathBuf,
     /// How long the watcher waits for another user, in seconds.
     linger: u32,
     /// Tells this use from others by the same process.
@@ -27,9 +30,10 @@ pub(crate) struct Holders {
 static USES: AtomicU32 = AtomicU32::new(0);
 
 impl Holders {
-    pub(crate) fn new(dir: &Path, linger: u32) -> Self {
+    pub(crate) fn new(place: &Place, linger: u32) -> Self {
         Self {
-            dir: dir.to_owned(),
+            dir: place.dir.clone(),
+            socket: place.socket.clone(),
             linger,
             number: USES.fetch_add(1, Ordering::Relaxed),
         }
@@ -75,6 +79,7 @@ impl Holders {
             .args(["-c", WATCH, "leadmill-postgres-watch"])
             .arg(&self.dir)
             .arg(self.linger.to_string())
+            .arg(&self.socket)
             .current_dir("/")
             .stdin(Stdio::null())
             .stdout(Stdio::null())

@@ -20,16 +20,18 @@ const TEMPLATE_LOCK: i64 = 0x6c65_6164_6d69_6c6c;
 pub struct Server {
     /// Of the database that is connected to for work on the others.
     url: Url,
+    /// Whether a database is copied file by file: far quicker where nothing is flushed to disk, slower elsewhere.
+    copies_files: bool,
 }
 
 impl Server {
-    pub(crate) fn new(url: Url) -> Self {
-        Self { url }
+    pub(crate) fn new(url: Url, copies_files: bool) -> Self {
+        Self { url, copies_files }
     }
 
     /// A server that somebody else runs, by the address of any database on it.
     pub fn from_url(url: &str) -> Result<Self, Error> {
-        Ok(Self::new(Url::parse(url)?))
+        Ok(Self::new(Url::parse(url)?, false))
     }
 
     /// The address of `database`.
@@ -68,14 +70,19 @@ impl Server {
     pub async fn clone_database(&self, template: &str, unique: &str) -> Result<String, Error> {
         let name = format!("{TEST_PREFIX}{unique}");
         let mut db = self.connect().await?;
+        // Postgres 14 knows no other way and no name for it.
+        let names_strategies = db
+            .server_version_num()
+            .is_some_and(|version| version >= 150_000);
+        let strategy = if self.copies_files && names_strategies {
+            " STRATEGY file_copy"
+        } else {
+            ""
+        };
+        let (copy, template) = (quoted(&name), quoted(template));
         run(
             &mut db,
-            &[
-                "CREATE DATABASE ",
-                &quoted(&name),
-                " TEMPLATE ",
-                &quoted(template),
-            ],
+            &["CREATE DATABASE ", &copy, " TEMPLATE ", &template, strategy],
         )
         .await?;
         Ok(name)

@@ -1,4 +1,4 @@
-# Stop the cluster in $1 when no process that uses it lives any more, after $2 further seconds.
+# Stop the cluster in $1 when no process that uses it lives any more, after $2 further seconds, and remove $3, where its socket is.
 #
 # It must outlive every one of those processes, also one that is killed, so it is a process of its own. A process says
 # that it uses the cluster by a file in holders/ whose name begins with its pid, and looks for the file `stopping` afterwards; here the
@@ -6,6 +6,7 @@
 
 dir=$1
 linger=$2
+socket=$3
 
 alive() {
     if [ -d /proc/self ]; then
@@ -65,6 +66,7 @@ while :; do
         continue
     fi
     if [ -n "$pid" ]; then stop INT 30 || stop QUIT 10 || stop KILL 10; fi
+    rmdir "$socket" 2>/dev/null
     rm -f "$dir/watcher" "$dir/stopping"
     exit 0
 done

@@ -174,6 +174,8 @@ async fn a_killed_run_leaves_no_server() {
     })
     .await;
     assert_eq!(std::fs::read_dir(holders).unwrap().count(), 0);
+    let log = std::fs::read_to_string(dir.path().join("pg/log")).unwrap();
+    assert!(log.contains("received fast shutdown request"), "{log}");
 }
 
 #[tokio::test]
