@@ -144,8 +144,13 @@ impl Cluster {
                 holders,
                 released: AtomicBool::new(false),
             };
-            let (up, lock) = shared.bring_up()?;
-            Ok((Arc::new(shared), up, lock))
+            match shared.bring_up() {
+                Ok((up, lock)) => Ok((Arc::new(shared), up, lock)),
+                Err(error) => {
+                    let _ = shared.release();
+                    Err(error)
+                }
+            }
         })
         .await?;
 
@@ -158,6 +163,8 @@ impl Cluster {
             shared,
             adopted,
         };
+        // Bound after the cluster, so that on an error it goes first: the cluster takes it again to stop.
+        let lock = lock;
         if !adopted {
             let superuser = Server::new(cluster.shared.url(SUPERUSER, SUPERUSER)?, false);
             superuser.ensure_role(APPLICATION).await?;
@@ -404,7 +411,7 @@ impl Shared {
             launch::stop(&self.place, pid)?;
         }
         self.holders.dismiss_watcher();
-        let _ = std::fs::remove_dir(&self.place.socket);
+        self.place.remove_socket_dir();
         Ok(())
     }
 

@@ -72,11 +72,7 @@ impl Place {
                 .own(&self.socket)
                 .map_err(Error::io("hand over the socket's directory")),
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-                let meta = fs::symlink_metadata(&self.socket)
-                    .map_err(Error::io("look at the socket's directory"))?;
-                let ours =
-                    meta.is_dir() && meta.uid() == self.account.uid && meta.mode() & 0o077 == 0;
-                if ours {
+                if self.owns_socket_dir() {
                     Ok(())
                 } else {
                     Err(Error::ForeignSocketDir(self.socket.clone()))
@@ -84,6 +80,22 @@ impl Place {
             }
             Err(error) => Err(Error::io("make the socket's directory")(error)),
         }
+    }
+
+    /// Removes the socket's directory, with what a server that was killed has left in it.
+    pub(crate) fn remove_socket_dir(&self) {
+        if self.owns_socket_dir() {
+            for file in [self.socket_file(), self.socket_lock()] {
+                let _ = fs::remove_file(file);
+            }
+            let _ = fs::remove_dir(&self.socket);
+        }
+    }
+
+    fn owns_socket_dir(&self) -> bool {
+        fs::symlink_metadata(&self.socket).is_ok_and(|meta| {
+            meta.is_dir() && meta.uid() == self.account.uid && meta.mode() & 0o077 == 0
+        })
     }
 
     /// Makes an empty directory that belongs to the user that runs Postgres.
