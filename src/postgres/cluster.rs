@@ -4,7 +4,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Child;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
@@ -58,6 +58,8 @@ pub struct Options {
     /// Whether the process that runs the tests counts as a user too: each test may be a process of its own, and they are to
     /// share one cluster.
     pub until_runner_ends: bool,
+    /// Whether the whole directory is removed when nobody uses the cluster any more.
+    pub remove_afterwards: bool,
     /// Is told, in one line, what takes long or reaches out.
     pub announce: fn(&str),
 }
@@ -73,7 +75,19 @@ impl Options {
             settings: Vec::new(),
             keep_alive: false,
             until_runner_ends: false,
+            remove_afterwards: false,
             announce: |line| eprintln!("{line}"),
+        }
+    }
+
+    /// A cluster in a fresh directory inside `parent`, of which nothing is left in the end.
+    pub fn temporary(parent: &Path, profile: Profile) -> Self {
+        static CLUSTERS: AtomicU32 = AtomicU32::new(0);
+        let number = CLUSTERS.fetch_add(1, Ordering::Relaxed);
+        let dir = parent.join(format!("leadmill-pg-{}-{number}", std::process::id()));
+        Self {
+            remove_afterwards: true,
+            ..Self::new(dir, profile)
         }
     }
 
@@ -137,7 +151,7 @@ impl Cluster {
         let (shared, up, lock) = blocking(move || {
             let place = Place::prepare(&options.dir)?;
             let linger = if options.until_runner_ends { LINGER } else { 0 };
-            let holders = Holders::new(&place, linger);
+            let holders = Holders::new(&place, linger, options.remove_afterwards);
             let shared = Shared {
                 options,
                 place,
@@ -412,6 +426,10 @@ impl Shared {
         }
         self.holders.dismiss_watcher();
         self.place.remove_socket_dir();
+        if self.options.remove_afterwards {
+            std::fs::remove_dir_all(&self.place.dir)
+                .map_err(Error::io("remove the temporary cluster"))?;
+        }
         Ok(())
     }
 

@@ -20,6 +20,8 @@ pub(crate) struct Holders {
     dir: PathBuf,
     /// Where the socket is, which the watcher removes in the end.
     socket: PathBuf,
+    /// Whether the watcher removes the whole directory in the end.
+    remove: bool,
     /// How long the watcher waits for another user, in seconds.
     linger: u32,
     /// Tells this use from others by the same process.
@@ -30,10 +32,11 @@ pub(crate) struct Holders {
 static USES: AtomicU32 = AtomicU32::new(0);
 
 impl Holders {
-    pub(crate) fn new(place: &Place, linger: u32) -> Self {
+    pub(crate) fn new(place: &Place, linger: u32, remove: bool) -> Self {
         Self {
             dir: place.dir.clone(),
             socket: place.socket.clone(),
+            remove,
             linger,
             number: USES.fetch_add(1, Ordering::Relaxed),
         }
@@ -80,6 +83,7 @@ impl Holders {
             .arg(&self.dir)
             .arg(self.linger.to_string())
             .arg(&self.socket)
+            .arg(if self.remove { "remove" } else { "keep" })
             .current_dir("/")
             .stdin(Stdio::null())
             .stdout(Stdio::null())

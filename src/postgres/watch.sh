@@ -1,4 +1,5 @@
-# Stop the cluster in $1 when no process that uses it lives any more, after $2 further seconds, and remove $3, where its socket is.
+# Stop the cluster in $1 when no process that uses it lives any more, after $2 further seconds. Remove $3, where its socket
+# is, and with `remove` for $4 all its data too.
 #
 # It must outlive every one of those processes, also one that is killed, so it is a process of its own. A process says
 # that it uses the cluster by a file in holders/ whose name begins with its pid, and looks for the file `stopping` afterwards; here the
@@ -68,5 +69,6 @@ while :; do
     if [ -n "$pid" ]; then stop INT 30 || stop QUIT 10 || stop KILL 10; fi
     rmdir "$socket" 2>/dev/null
     rm -f "$dir/watcher" "$dir/stopping"
+    if [ "$4" = remove ]; then rm -rf "$dir"; fi
     exit 0
 done

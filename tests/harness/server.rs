@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use domain::clock::Clock;
 use leadmill::database;
 use postgres::{Cluster, Options, Profile, Server};
 use sqlx::PgPool;
@@ -34,9 +35,11 @@ impl Database {
     /// A copy of the migrated template.
     pub async fn cloned() -> Self {
         let shared = shared().await;
+        // The second part is for a server that has outlived a process with the same id.
         let unique = format!(
-            "{}_{}",
+            "{}_{}_{}",
             std::process::id(),
+            Clock::system().now().timestamp_micros(),
             CLONES.fetch_add(1, Ordering::Relaxed)
         );
         let name = shared

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use postgres::{Cluster, Profile};
+use postgres::{Cluster, Options, Profile};
 use sqlx::{Connection, PgConnection};
 
 use super::{open_dir, options, value};
@@ -128,7 +128,7 @@ async fn a_pid_file_that_names_something_else_is_no_obstacle() {
 #[tokio::test]
 async fn a_killed_server_that_nobody_reaps_is_no_obstacle() {
     if let Some(dir) = std::env::var_os(HOLD) {
-        return hold(Path::new(&dir)).await;
+        return hold(options(Path::new(&dir), Profile::Durable)).await;
     }
     let dir = open_dir();
     let mut run = Run::start(
@@ -158,7 +158,7 @@ async fn a_killed_server_that_nobody_reaps_is_no_obstacle() {
 #[tokio::test]
 async fn a_killed_run_leaves_no_server() {
     if let Some(dir) = std::env::var_os(HOLD) {
-        return hold(Path::new(&dir)).await;
+        return hold(options(Path::new(&dir), Profile::Durable)).await;
     }
     let dir = open_dir();
     let mut run = Run::start("a_killed_run_leaves_no_server", dir.path(), None);
@@ -181,7 +181,7 @@ async fn a_killed_run_leaves_no_server() {
 #[tokio::test]
 async fn a_server_that_another_run_uses_outlives_the_one_that_started_it() {
     if let Some(dir) = std::env::var_os(HOLD) {
-        return hold(Path::new(&dir)).await;
+        return hold(options(Path::new(&dir), Profile::Durable)).await;
     }
     let dir = open_dir();
     let mut run = Run::start(
@@ -213,9 +213,37 @@ async fn a_server_that_another_run_uses_outlives_the_one_that_started_it() {
 }
 
 #[tokio::test]
+async fn of_a_temporary_cluster_nothing_is_left() {
+    if let Some(dir) = std::env::var_os(HOLD) {
+        return hold(Options::temporary(Path::new(&dir), Profile::Durable)).await;
+    }
+    let dir = open_dir();
+    let cluster = Cluster::start(Options::temporary(dir.path(), Profile::Test))
+        .await
+        .unwrap();
+    assert!(
+        cluster
+            .dir()
+            .starts_with(dir.path().canonicalize().unwrap())
+    );
+    cluster.stop().await.unwrap();
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+
+    let mut run = Run::start("of_a_temporary_cluster_nothing_is_left", dir.path(), None);
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+    run.child.kill().unwrap();
+    run.child.wait().unwrap();
+    until("its directory is gone", || {
+        std::fs::read_dir(dir.path()).unwrap().count() == 0
+    })
+    .await;
+    assert!(!runs(run.server));
+}
+
+#[tokio::test]
 async fn an_ordinary_user_gets_a_cluster_too() {
     if let Some(dir) = std::env::var_os(HOLD) {
-        return hold(Path::new(&dir)).await;
+        return hold(options(Path::new(&dir), Profile::Durable)).await;
     }
     let dir = open_dir();
     let user = is_root().then(|| user_id("nobody"));
@@ -236,10 +264,8 @@ async fn an_ordinary_user_gets_a_cluster_too() {
 }
 
 /// What the child process does: use a cluster, tell the server's pid, and never end by itself.
-async fn hold(dir: &Path) {
-    let cluster = Cluster::start(options(dir, Profile::Durable))
-        .await
-        .unwrap();
+async fn hold(options: Options) {
+    let cluster = Cluster::start(options).await.unwrap();
     println!("server {}", cluster.pid().unwrap());
     std::future::pending::<()>().await;
 }
