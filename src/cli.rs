@@ -3,13 +3,16 @@
 mod check;
 mod completions;
 mod failure;
+mod migrate;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::config::Sources;
+use crate::config::{self, Config, Sources};
+use crate::telemetry;
 
 pub use failure::Failure;
 
@@ -39,6 +42,8 @@ struct Global {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Bring the database to this program's schema
+    Migrate(migrate::Args),
     /// Look for mistakes in the settings and name them all
     Check(check::Args),
     /// Print a completion script for a shell
@@ -58,13 +63,47 @@ pub fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> Result<(), Failure> {
-    match cli.command {
-        Command::Check(args) => check::run(&args, &cli.global.sources()),
-        Command::Completions(args) => {
-            completions::run(&args, &mut Cli::command());
-            Ok(())
+    let sources = cli.global.sources();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(anyhow::Error::new)?;
+    let result = runtime.block_on(async {
+        match cli.command {
+            Command::Migrate(args) => migrate::run(&args, settings_with_database(&sources)?).await,
+            Command::Check(args) => check::run(&args, &sources).await,
+            Command::Completions(args) => {
+                completions::run(&args, &mut Cli::command());
+                Ok(())
+            }
         }
+    });
+    // What still runs in the background has had its time to finish.
+    runtime.shutdown_background();
+    result
+}
+
+/// The settings, all mistakes named; from here on log lines are written.
+fn settings(sources: &Sources) -> Result<Arc<Config>, Failure> {
+    let config = config::load(sources).map_err(|mistakes| Failure::mistakes(&mistakes))?;
+    telemetry::start(&config.log).map_err(Failure::config)?;
+    Ok(Arc::new(config))
+}
+
+/// The settings of a command that is of no use without a database.
+fn settings_with_database(sources: &Sources) -> Result<Arc<Config>, Failure> {
+    let config = settings(sources)?;
+    need_database(&config)?;
+    Ok(config)
+}
+
+fn need_database(config: &Config) -> Result<(), Failure> {
+    if config.database.url.is_empty() {
+        return Err(Failure::config(
+            "database.url: is not set; set DATABASE_URL to something like postgres://user:password@host/database",
+        ));
     }
+    Ok(())
 }
 
 impl Global {

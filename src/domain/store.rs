@@ -1,6 +1,8 @@
 //! All SQL of the business: it stores and finds, it decides nothing.
 
+pub mod api_keys;
 pub mod forms;
+pub mod idempotency;
 pub mod intake_events;
 pub mod scope;
 
