@@ -78,8 +78,12 @@ impl Holders {
             return Ok(());
         }
         let _ = fs::remove_file(self.dir.join("stopping"));
+        // As a file, which a list of processes shows by its name. A watcher that still runs keeps the one that it has open.
+        let program = self.dir.join("watch.sh");
+        let _ = fs::remove_file(&program);
+        fs::write(&program, WATCH).map_err(Error::io("write the watcher"))?;
         let mut child = Command::new("/bin/sh")
-            .args(["-c", WATCH, "leadmill-postgres-watch"])
+            .arg(&program)
             .arg(&self.dir)
             .arg(self.linger.to_string())
             .arg(&self.socket)
