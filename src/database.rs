@@ -24,6 +24,8 @@ pub static MIGRATOR: Migrator = sqlx::migrate!("./migrations");
 
 /// How long a transaction may sit idle before the server ends it: an idle one holds back the clean-up of every table.
 const IDLE_IN_TRANSACTION: Duration = Duration::from_secs(60);
+/// How long the database may take to show that it is there.
+const READINESS: Duration = Duration::from_secs(2);
 
 /// Why the database cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -95,7 +97,13 @@ pub async fn connect(
 /// Applies every migration that has not run; says how many there were. Processes that do so at once wait for each other.
 pub async fn migrate(pool: &PgPool) -> Result<usize, DatabaseError> {
     let pending = pending(pool).await?.len();
-    MIGRATOR.run(pool).await?;
+    // A connection of its own: a migration may take longer than any request is allowed to.
+    let mut db = pool.acquire().await?.detach();
+    sqlx::query("SET statement_timeout = 0")
+        .execute(&mut db)
+        .await?;
+    MIGRATOR.run(&mut db).await?;
+    db.close().await?;
     Ok(pending)
 }
 
@@ -110,6 +118,30 @@ pub async fn check_migrated(pool: &PgPool) -> Result<(), DatabaseError> {
             count: pending.len(),
             first: first.clone(),
         }),
+    }
+}
+
+/// Whether requests can be served; if not, why, in words for whoever watches over the process.
+pub async fn readiness(pool: &PgPool) -> Result<(), &'static str> {
+    let look = async {
+        let ask = sqlx::query_scalar("SELECT current_setting('transaction_read_only') = 'off'");
+        let writable: bool = ask.fetch_one(pool).await?;
+        if writable {
+            check_migrated(pool).await.map(|()| true)
+        } else {
+            Ok(false)
+        }
+    };
+    match tokio::time::timeout(READINESS, look).await {
+        Ok(Ok(true)) => Ok(()),
+        Ok(Ok(false)) => Err("database is read-only"),
+        Ok(Err(DatabaseError::Behind { .. })) => {
+            Err("database lacks migrations; run `leadmill migrate`")
+        }
+        Ok(Err(DatabaseError::Different(_))) => {
+            Err("database has other migrations than this program")
+        }
+        Ok(Err(_)) | Err(_) => Err("database unreachable"),
     }
 }
 

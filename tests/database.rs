@@ -4,6 +4,7 @@ use axum::body::Body;
 use axum::http::Request;
 use leadmill::config;
 use leadmill::database::{self, DatabaseError};
+use postgres::{Cluster, Options, Profile};
 use sqlx::{PgConnection, PgPool};
 
 use crate::harness::{World, server};
@@ -87,7 +88,13 @@ async fn an_empty_database_is_refused_until_it_is_migrated() {
         )
     );
 
+    assert_eq!(
+        database::readiness(&pool).await,
+        Err("database lacks migrations; run `leadmill migrate`")
+    );
+
     assert_eq!(database::migrate(&pool).await.unwrap(), count);
+    assert_eq!(database::readiness(&pool).await, Ok(()));
     assert_eq!(database::migrate(&pool).await.unwrap(), 0);
     database::check_migrated(&pool).await.unwrap();
 
@@ -99,6 +106,34 @@ async fn an_empty_database_is_refused_until_it_is_migrated() {
     insta::assert_snapshot!(refusal, @"migration 0010_roles of the database is not the one in this program; they come from different code");
     pool.close().await;
     server.drop_database(&name).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_server_that_is_gone_makes_the_process_unready_and_one_that_is_back_makes_it_ready() {
+    let dir = std::env::temp_dir();
+    let cluster = Cluster::start(Options::temporary(&dir, Profile::Test))
+        .await
+        .unwrap();
+    cluster.server().create_database("app").await.unwrap();
+    let pool = database::connect(&settings(&cluster.url("app")), "serve", 2)
+        .await
+        .unwrap();
+    database::migrate(&pool).await.unwrap();
+    assert_eq!(database::readiness(&pool).await, Ok(()));
+
+    cluster.kill().await.unwrap();
+    assert_eq!(
+        database::readiness(&pool).await,
+        Err("database unreachable")
+    );
+
+    cluster.revive().await.unwrap();
+    // The first attempts may still meet connections of the server that was killed.
+    let mut attempts = 0;
+    while let Err(reason) = database::readiness(&pool).await {
+        attempts += 1;
+        assert!(attempts <= 3, "{reason}");
+    }
 }
 
 #[tokio::test]
