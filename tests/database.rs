@@ -111,7 +111,7 @@ async fn an_empty_database_is_refused_until_it_is_migrated() {
 #[tokio::test]
 async fn a_server_that_is_gone_makes_the_process_unready_and_one_that_is_back_makes_it_ready() {
     let dir = std::env::temp_dir();
-    let cluster = Cluster::start(Options::temporary(&dir, Profile::Test))
+    let cluster = Cluster::start(Options::temporary(&dir, Profile::Durable))
         .await
         .unwrap();
     cluster.server().create_database("app").await.unwrap();
