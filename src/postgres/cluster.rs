@@ -1,21 +1,22 @@
 //! A private cluster: started or adopted, and stopped with the last process that uses it.
 
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Child;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use tracing::{info, warn};
 use url::Url;
 
-use crate::binaries::{self, Binaries, Search};
+use crate::binaries::{self, Binaries};
 use crate::error::{NotFound, System};
-use crate::fetch::{self, Fetch};
+use crate::fetch;
 use crate::holders::{self, Holders};
 use crate::launch::{self, State};
+use crate::options::{Options, Profile};
 use crate::place::Place;
 use crate::server::Server;
 use crate::{Error, process};
@@ -30,96 +31,6 @@ const PATIENCE: Duration = Duration::from_secs(180);
 
 /// How many seconds a run of tests may have no process: between one test's process and the next.
 const LINGER: u32 = 3;
-
-/// What a cluster is for, which decides between durability and speed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Profile {
-    /// What was committed survives a crash of the machine.
-    Durable,
-    /// Nothing is ever flushed to disk, many connections are allowed, and data that cannot be used are made anew.
-    Test,
-}
-
-/// How to get a cluster.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// Where the cluster lives; made if it is not there.
-    pub dir: PathBuf,
-    /// What the cluster is for.
-    pub profile: Profile,
-    /// Where to look for installed binaries.
-    pub search: Search,
-    /// Whether binaries may be fetched when none are installed.
-    pub fetch: Fetch,
-    /// Server settings on top of the profile's, each a name and a value.
-    pub settings: Vec<(String, String)>,
-    /// Whether this process starts the server again when it ends by itself.
-    pub keep_alive: bool,
-    /// Whether the process that runs the tests counts as a user too: each test may be a process of its own, and they are to
-    /// share one cluster.
-    pub until_runner_ends: bool,
-    /// Whether the whole directory is removed when nobody uses the cluster any more.
-    pub remove_afterwards: bool,
-    /// Is told, in one line, what takes long or reaches out.
-    pub announce: fn(&str),
-}
-
-impl Options {
-    /// A cluster in `dir` from whatever this machine has, as the environment says.
-    pub fn new(dir: impl Into<PathBuf>, profile: Profile) -> Self {
-        Self {
-            dir: dir.into(),
-            profile,
-            search: Search::system(),
-            fetch: Fetch::from_env(),
-            settings: Vec::new(),
-            keep_alive: false,
-            until_runner_ends: false,
-            remove_afterwards: false,
-            announce: |line| eprintln!("{line}"),
-        }
-    }
-
-    /// A cluster in a fresh directory inside `parent`, of which nothing is left in the end.
-    pub fn temporary(parent: &Path, profile: Profile) -> Self {
-        static CLUSTERS: AtomicU32 = AtomicU32::new(0);
-        let number = CLUSTERS.fetch_add(1, Ordering::Relaxed);
-        let dir = parent.join(format!("leadmill-pg-{}-{number}", std::process::id()));
-        Self {
-            remove_afterwards: true,
-            ..Self::new(dir, profile)
-        }
-    }
-
-    /// All settings of the server, later ones winning.
-    fn all_settings(&self) -> Vec<(String, String)> {
-        let common = [
-            ("listen_addresses", ""),
-            ("unix_socket_permissions", "0700"),
-            ("max_connections", "200"),
-            ("timezone", "UTC"),
-            ("log_timezone", "UTC"),
-        ];
-        let test = [
-            ("fsync", "off"),
-            ("synchronous_commit", "off"),
-            ("full_page_writes", "off"),
-            ("wal_level", "minimal"),
-            ("max_wal_senders", "0"),
-            ("max_connections", "300"),
-        ];
-        let profile: &[_] = if self.profile == Profile::Test {
-            &test
-        } else {
-            &[]
-        };
-        let owned = common
-            .iter()
-            .chain(profile)
-            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        owned.chain(self.settings.iter().cloned()).collect()
-    }
-}
 
 /// A private cluster that this process uses; dropping it stops the server unless somebody else uses it too.
 #[derive(Debug)]

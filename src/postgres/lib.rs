@@ -18,12 +18,14 @@ mod error;
 mod fetch;
 mod holders;
 mod launch;
+mod options;
 mod place;
 mod process;
 mod server;
 
 pub use binaries::{OLDEST_MAJOR, Search};
-pub use cluster::{Cluster, Options, Profile};
+pub use cluster::Cluster;
 pub use error::{Error, NotFound, System};
 pub use fetch::Fetch;
+pub use options::{Options, Profile};
 pub use server::Server;
