@@ -67,6 +67,8 @@ while :; do
         continue
     fi
     if [ -n "$pid" ]; then stop INT 30 || stop QUIT 10 || stop KILL 10; fi
+    # Usually gone by now; a server whose data were removed leaves them.
+    rm -f "$socket/.s.PGSQL.5432" "$socket/.s.PGSQL.5432.lock"
     rmdir "$socket" 2>/dev/null
     rm -f "$dir/watcher" "$dir/stopping"
     if [ "$4" = remove ]; then rm -rf "$dir"; fi
