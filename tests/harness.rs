@@ -1,5 +1,6 @@
 //! The only fixture: a world with a database, a clock and a web side of its own.
 
+mod people;
 mod server;
 
 use std::sync::Arc;
@@ -8,6 +9,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, Response};
 use domain::clock::{Clock, Timestamp};
+use domain::id::OrgId;
 use domain::store::Db;
 use leadmill::app::App;
 use leadmill::config::Config;
@@ -15,6 +17,7 @@ use leadmill::serve;
 use leadmill::stop::Stop;
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use tokio::sync::OnceCell;
 use tower::ServiceExt;
 
 pub use server::{Database, server};
@@ -29,6 +32,7 @@ pub struct World {
     pub clock: Clock,
     /// Every route that `leadmill serve` answers.
     pub app: Router,
+    org: OnceCell<OrgId>,
     // After the pools, so that it goes when they are gone.
     database: Database,
 }
@@ -55,6 +59,7 @@ impl World {
             pool,
             clock: Clock::fixed(now),
             app: serve::router(app),
+            org: OnceCell::new(),
             database,
         }
     }

@@ -98,3 +98,53 @@ async fn a_template_whose_filling_failed_is_filled_again() {
     db.close().await.unwrap();
     server.drop_database(&name).await.unwrap();
 }
+
+#[tokio::test]
+async fn the_orgs_of_a_world_do_not_see_each_other() {
+    let world = World::new().await;
+    let ada = world.rep("Ada").await;
+    let other = world.another_org().await;
+    assert_eq!(ada.org, world.org().await);
+
+    let stages = "SELECT count(*) FROM pipeline_stages";
+    let people = "SELECT count(*) FROM memberships";
+    let mut tx = world.db.member(&ada).await.unwrap();
+    assert_eq!(
+        sqlx::query_scalar::<_, i64>(stages)
+            .fetch_one(&mut *tx)
+            .await
+            .unwrap(),
+        7
+    );
+    assert_eq!(
+        sqlx::query_scalar::<_, i64>(people)
+            .fetch_one(&mut *tx)
+            .await
+            .unwrap(),
+        1
+    );
+    drop(tx);
+    let mut tx = world.db.org(other).await.unwrap();
+    assert_eq!(
+        sqlx::query_scalar::<_, i64>(stages)
+            .fetch_one(&mut *tx)
+            .await
+            .unwrap(),
+        7
+    );
+    assert_eq!(
+        sqlx::query_scalar::<_, i64>(people)
+            .fetch_one(&mut *tx)
+            .await
+            .unwrap(),
+        0
+    );
+}
+
+#[tokio::test]
+async fn the_clock_of_a_world_stands_still_until_it_is_moved() {
+    let world = World::new().await;
+    let now = world.clock.now();
+    world.clock.advance(chrono::TimeDelta::hours(1));
+    assert_eq!(world.clock.now() - now, chrono::TimeDelta::hours(1));
+}
