@@ -1,1 +1,3 @@
 //! A durable job queue on Postgres that knows no business.
+
+pub mod schedule;
