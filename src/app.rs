@@ -2,25 +2,38 @@
 
 use std::sync::Arc;
 
+use domain::clock::Clock;
+use domain::store::Db;
 use sqlx::PgPool;
 
 use crate::config::Config;
 use crate::stop::Stop;
+use crate::web::rate_limit::Limits;
 
 /// The web side's shared parts.
 #[derive(Clone)]
 pub struct App {
     /// The settings in force.
     pub config: Arc<Config>,
-    /// Connections to the database.
-    pub pool: PgPool,
+    /// The business database.
+    pub db: Db,
+    /// Where the time comes from.
+    pub clock: Clock,
+    /// How often the public may send leads.
+    pub limits: Arc<Limits>,
     /// Tells streams and readiness that the process is on its way out.
     pub stop: Stop,
 }
 
 impl App {
     /// Put the parts together.
-    pub fn new(config: Arc<Config>, pool: PgPool, stop: Stop) -> Self {
-        Self { config, pool, stop }
+    pub fn new(config: Arc<Config>, pool: PgPool, clock: Clock, stop: Stop) -> Self {
+        Self {
+            limits: Arc::new(Limits::new(&config.intake)),
+            config,
+            db: Db::new(pool),
+            clock,
+            stop,
+        }
     }
 }

@@ -4,6 +4,8 @@ mod check;
 mod completions;
 mod failure;
 mod migrate;
+mod openapi;
+mod serve;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -30,7 +32,13 @@ pub struct Cli {
 #[command(next_help_heading = "Settings")]
 struct Global {
     /// File with the settings [default: worker.toml, if it is there]
-    #[arg(long, global = true, value_name = "FILE", env = "LEADMILL_CONFIG")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "LEADMILL_CONFIG",
+        hide_env_values = true
+    )]
     config: Option<PathBuf>,
     /// Override one setting, such as http.listen=0.0.0.0:80
     #[arg(long = "set", global = true, value_name = "SECTION.KEY=VALUE")]
@@ -42,10 +50,14 @@ struct Global {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Answer HTTP: intake, API and console
+    Serve(serve::Args),
     /// Bring the database to this program's schema
     Migrate(migrate::Args),
     /// Look for mistakes in the settings and name them all
     Check(check::Args),
+    /// Print the description of the REST API
+    Openapi(openapi::Args),
     /// Print a completion script for a shell
     Completions(completions::Args),
 }
@@ -63,6 +75,8 @@ pub fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> Result<(), Failure> {
+    // Fails only if there is one already, which is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let sources = cli.global.sources();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -70,8 +84,10 @@ fn run(cli: Cli) -> Result<(), Failure> {
         .map_err(anyhow::Error::new)?;
     let result = runtime.block_on(async {
         match cli.command {
+            Command::Serve(args) => serve::run(&args, settings_with_database(&sources)?).await,
             Command::Migrate(args) => migrate::run(&args, settings_with_database(&sources)?).await,
             Command::Check(args) => check::run(&args, &sources).await,
+            Command::Openapi(args) => openapi::run(&args),
             Command::Completions(args) => {
                 completions::run(&args, &mut Cli::command());
                 Ok(())

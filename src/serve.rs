@@ -12,17 +12,17 @@ use axum::routing::get;
 use tokio::net::TcpListener;
 use tracing::{info, warn};
 
+use crate::api;
 use crate::app::App;
+use crate::database;
+use crate::stop::Stop;
 use crate::telemetry;
 use crate::web::layers;
 use crate::web::problem::Problem;
 
-/// How long the database may take to say that it is there.
-const PATIENCE: Duration = Duration::from_secs(2);
-
 /// Everything that `leadmill serve` answers.
 pub fn router(app: App) -> Router {
-    let mut routes = health();
+    let mut routes = health().merge(api::router());
     if app.config.http.metrics {
         routes = routes.merge(metrics());
     }
@@ -51,9 +51,8 @@ pub fn metrics() -> Router<App> {
     )
 }
 
-/// Answer on `listener` until the process is to stop, then finish what was begun.
-pub async fn run(listener: TcpListener, routes: Router, app: App) -> Result<()> {
-    let stop = app.stop.clone();
+/// Answer on `listener` until the process is to stop, then give what was begun `grace` to finish.
+pub async fn run(listener: TcpListener, routes: Router, stop: Stop, grace: Duration) -> Result<()> {
     let address = listener
         .local_addr()
         .context("reading the listener's address")?;
@@ -65,7 +64,7 @@ pub async fn run(listener: TcpListener, routes: Router, app: App) -> Result<()> 
         axum::serve(listener, service).with_graceful_shutdown(async move { asked.asked().await });
     tokio::select! {
         ended = server.into_future() => ended.context("serving HTTP")?,
-        () = stop.out_of_time(app.config.http.grace.get()) => warn!("Dropped the requests still running"),
+        () = stop.out_of_time(grace) => warn!("Dropped the requests still running"),
     }
     Ok(())
 }
@@ -75,13 +74,9 @@ async fn ready(State(app): State<App>) -> Response {
     if app.stop.is_asked() {
         return (StatusCode::SERVICE_UNAVAILABLE, "stopping\n").into_response();
     }
-    let ask = sqlx::query_scalar::<_, String>("SELECT current_setting('transaction_read_only')");
-    match tokio::time::timeout(PATIENCE, ask.fetch_one(&app.pool)).await {
-        Ok(Ok(read_only)) if read_only == "off" => "ready\n".into_response(),
-        Ok(Ok(_)) => (StatusCode::SERVICE_UNAVAILABLE, "database is read-only\n").into_response(),
-        Ok(Err(_)) | Err(_) => {
-            (StatusCode::SERVICE_UNAVAILABLE, "database unreachable\n").into_response()
-        }
+    match database::readiness(app.db.pool()).await {
+        Ok(()) => "ready\n".into_response(),
+        Err(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")).into_response(),
     }
 }
 

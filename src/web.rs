@@ -1,6 +1,11 @@
 //! What intake, API and console share on the way in and out.
 
 pub mod api_key;
+pub mod body;
+pub mod client;
 pub mod cursor;
 pub mod layers;
+pub mod outage;
 pub mod problem;
+pub mod rate_limit;
+pub mod shape;

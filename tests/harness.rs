@@ -53,11 +53,17 @@ impl World {
         let pool = PgPoolOptions::new()
             .max_connections(10)
             .connect_lazy_with(options);
-        let app = App::new(Arc::new(Config::default()), pool.clone(), Stop::default());
+        let clock = Clock::fixed(now);
+        let app = App::new(
+            Arc::new(Config::default()),
+            pool.clone(),
+            clock.clone(),
+            Stop::default(),
+        );
         Self {
             db: Db::new(pool.clone()),
             pool,
-            clock: Clock::fixed(now),
+            clock,
             app: serve::router(app),
             org: OnceCell::new(),
             database,

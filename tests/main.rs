@@ -1,6 +1,10 @@
 //! The one integration test binary: behaviour through the public surface, on a real Postgres.
 
+mod api;
+mod cli;
 mod config;
 mod database;
 mod harness;
 mod postgres_cluster;
+mod processes;
+mod web;

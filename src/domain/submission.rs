@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::lead::SourceCategory;
+
 /// The lead as its sender described it: text is trimmed, one line where one is asked for, and never holds NUL.
 ///
 /// Stored with the raw body before the sender is answered; everything else is made from it in the background.
@@ -44,9 +46,9 @@ pub struct Submission {
     /// What the person wrote.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
-    /// How the lead was won, one of the nine categories; without one the channel's default holds.
+    /// How the lead was won; without it the channel's default holds.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub source: Option<String>,
+    pub source: Option<SourceCategory>,
     /// Page or advert it came from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source_url: Option<String>,

@@ -1,4 +1,4 @@
-//! `POST /f/{token}`: read what a website's form posts. Pure; the caller stores it.
+//! `/f/{token}`: a website's form posts a lead.
 
 mod decode;
 mod question;

@@ -1,24 +1,12 @@
-//! `crm.leads.capture`: read what a website sends about a lead. Pure; the caller stores it.
+//! `crm.leads.capture`: a website sends a lead; nobody needs to be signed in.
 
 use domain::id::OrgId;
+use domain::lead::SourceCategory;
 use domain::submission::Submission;
 use serde_json::{Map, Value};
 
 use super::text;
 use crate::api::trpc::issue::Issue;
-
-/// How a lead can have been won.
-pub const SOURCES: [&str; 9] = [
-    "website",
-    "referral",
-    "paid_ads",
-    "organic_search",
-    "social_media",
-    "cold_outreach",
-    "event",
-    "partner",
-    "other",
-];
 
 const CLICK_IDS: [(&str, &str); 7] = [
     ("gclid", "gclid"),
@@ -66,7 +54,7 @@ pub fn parse(input: Option<&Value>) -> Result<Capture, Vec<Issue>> {
         first_name: read.required("firstName", NAME),
         last_name: read.required("lastName", NAME),
         email: read.email(),
-        source: Some(read.source().to_owned()),
+        source: read.source(),
         phone: read.line("phone", PHONE),
         company: read.line("company", NAME),
         job_title: read.line("jobTitle", NAME),
@@ -165,22 +153,17 @@ impl<'a> Reader<'a> {
         Some(email)
     }
 
-    fn source(&mut self) -> &'static str {
-        match self.get("source") {
-            None => "website",
-            Some(Value::String(text)) => {
-                let known = SOURCES.into_iter().find(|source| source == text);
-                if known.is_none() {
-                    self.issues.push(Issue::no_option("source", &SOURCES, text));
-                }
-                known.unwrap_or("other")
-            }
-            found => {
-                self.issues
-                    .push(Issue::wrong_type("source", "string", found));
-                "other"
-            }
-        }
+    fn source(&mut self) -> Option<SourceCategory> {
+        let found = match self.get("source") {
+            None => return Some(SourceCategory::Website),
+            Some(Value::String(text)) => match text.parse() {
+                Ok(source) => return Some(source),
+                Err(_) => Issue::no_option("source", &source_names(), text),
+            },
+            found => Issue::wrong_type("source", "string", found),
+        };
+        self.issues.push(found);
+        None
     }
 
     fn line(&mut self, field: &'static str, most: usize) -> Option<String> {
@@ -257,8 +240,15 @@ impl<'a> Reader<'a> {
     }
 }
 
+fn source_names() -> Vec<&'static str> {
+    SourceCategory::ALL
+        .iter()
+        .map(|source| source.as_str())
+        .collect()
+}
+
 /// Whether any text inside `value` holds the NUL character.
-pub(super) fn holds_nul(value: &Value) -> bool {
+pub fn holds_nul(value: &Value) -> bool {
     match value {
         Value::String(text) => text.contains('\0'),
         Value::Array(items) => items.iter().any(holds_nul),

@@ -4,6 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use utoipa::ToSchema;
 
 /// The position as text for an address.
 pub fn encode<T: Serialize>(position: &T) -> String {
@@ -18,7 +19,7 @@ pub fn decode<T: DeserializeOwned>(text: &str) -> Option<T> {
 }
 
 /// One page of a list.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct Page<T> {
     /// The entries.
     pub items: Vec<T>,
@@ -36,6 +37,14 @@ impl<T> Page<T> {
             .filter(|_| more)
             .map(|last| encode(&position(last)));
         Self { items, next }
+    }
+
+    /// The same page of something else.
+    pub fn map<U>(self, change: impl Fn(T) -> U) -> Page<U> {
+        Page {
+            items: self.items.into_iter().map(change).collect(),
+            next: self.next,
+        }
     }
 }
 

@@ -16,6 +16,7 @@ use tower_http::timeout::{RequestBodyDeadlineLayer, TimeoutLayer};
 use tracing::{Instrument, error, info, info_span};
 
 use crate::config::Http;
+use crate::web::shape::shape;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -37,6 +38,7 @@ pub fn around<S: Clone + Send + Sync + 'static>(routes: Router<S>, http: &Http) 
                 "strict-origin-when-cross-origin",
             ))
             .layer(keep(header::X_FRAME_OPTIONS, "DENY"))
+            .layer(middleware::from_fn(shape))
             .layer(CatchPanicLayer::custom(panicked))
             .layer(TimeoutLayer::with_status_code(
                 StatusCode::SERVICE_UNAVAILABLE,

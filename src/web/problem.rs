@@ -5,17 +5,21 @@ use std::borrow::Cow;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// What went wrong, in a form that programs and people can read.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Problem {
     /// A stable name of the kind of problem.
     #[serde(rename = "type")]
+    #[schema(value_type = String)]
     pub kind: Cow<'static, str>,
     /// The kind of problem in words.
+    #[schema(value_type = String)]
     pub title: Cow<'static, str>,
     /// The HTTP status.
     #[serde(serialize_with = "status_number")]
+    #[schema(value_type = u16)]
     pub status: StatusCode,
     /// What is wrong with this very request.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -25,18 +29,21 @@ pub struct Problem {
     pub errors: Vec<FieldError>,
     /// Further members that this kind of problem has.
     #[serde(flatten)]
+    #[schema(ignore)]
     pub more: serde_json::Map<String, serde_json::Value>,
     /// Seconds after which to ask again, sent as `Retry-After`.
     #[serde(skip)]
+    #[schema(ignore)]
     pub retry_after: Option<u64>,
 }
 
 /// One field that cannot be taken as it is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct FieldError {
     /// The field's name as the client wrote it.
     pub field: String,
     /// A stable name of the mistake.
+    #[schema(value_type = String)]
     pub code: Cow<'static, str>,
     /// The mistake in words.
     pub message: String,
@@ -114,6 +121,10 @@ impl IntoResponse for Problem {
             header::CONTENT_TYPE,
             HeaderValue::from_static("application/problem+json"),
         );
+        if self.status == StatusCode::UNAUTHORIZED {
+            let scheme = HeaderValue::from_static("Bearer");
+            headers.insert(header::WWW_AUTHENTICATE, scheme);
+        }
         if let Some(seconds) = self.retry_after {
             headers.insert(header::RETRY_AFTER, seconds.into());
         }

@@ -7,16 +7,29 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::error::Failed;
-use super::request::Shape;
+use super::request::{Asked, Shape};
 use super::superjson;
+
+const VARY: &str = "trpc-accept, accept";
+
+/// How the client writes values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dialect {
+    /// As JSON has them.
+    Plain,
+    /// Wrapped by superjson.
+    Superjson,
+    /// The request failed before that was known: the answer must be read by both.
+    Unknown,
+}
 
 /// What one call came to.
 #[derive(Debug)]
 pub struct Answer {
     /// The procedure; empty if the request did not come to name one.
     pub path: String,
-    /// Whether the client speaks superjson.
-    pub superjson: bool,
+    /// How the client writes values.
+    pub dialect: Dialect,
     /// The output or the failure.
     pub result: Result<Value, Failed>,
 }
@@ -44,6 +57,14 @@ struct Wrapped<T> {
     json: T,
 }
 
+/// A plain client reads the shape and leaves `json`, a superjson client reads `json` and leaves the rest.
+#[derive(Serialize)]
+struct ForBoth<'a> {
+    #[serde(flatten)]
+    shape: &'a ErrorShape<'a>,
+    json: &'a ErrorShape<'a>,
+}
+
 #[derive(Serialize)]
 enum Envelope<T> {
     #[serde(rename = "result")]
@@ -62,7 +83,7 @@ impl Answer {
     pub fn failed(failed: Failed) -> Self {
         Self {
             path: String::new(),
-            superjson: false,
+            dialect: Dialect::Unknown,
             result: Err(failed),
         }
     }
@@ -75,10 +96,10 @@ impl Answer {
     }
 
     /// `{"result":…}` or `{"error":…}`.
-    fn envelope(&self) -> String {
+    fn envelope(&self, dialect: Dialect) -> String {
         let text = match &self.result {
             Ok(output) => {
-                let data = if self.superjson {
+                let data = if dialect == Dialect::Superjson {
                     superjson::wrap(output.clone())
                 } else {
                     output.clone()
@@ -97,10 +118,15 @@ impl Answer {
                         more: &failed.data,
                     },
                 };
-                if self.superjson {
-                    serde_json::to_string(&Envelope::Error(Wrapped { json: shape }))
-                } else {
-                    serde_json::to_string(&Envelope::Error(shape))
+                match dialect {
+                    Dialect::Plain => serde_json::to_string(&Envelope::Error(shape)),
+                    Dialect::Superjson => {
+                        serde_json::to_string(&Envelope::Error(Wrapped { json: shape }))
+                    }
+                    Dialect::Unknown => serde_json::to_string(&Envelope::Error(ForBoth {
+                        shape: &shape,
+                        json: &shape,
+                    })),
                 }
             }
         };
@@ -108,38 +134,47 @@ impl Answer {
     }
 }
 
+/// The answer to a request that failed as a whole, in the least that the link can read.
+pub fn refuse(asked: Option<&Asked>, failed: Failed) -> Response {
+    match asked {
+        // This link reads nothing but its own pieces, and expects one for each call.
+        Some(asked) if asked.shape == Shape::Pieces => {
+            let answers: Vec<Answer> = asked
+                .paths
+                .iter()
+                .map(|_| Answer::failed(failed.clone()))
+                .collect();
+            respond(Shape::Pieces, &answers)
+        }
+        _ => respond(Shape::Single, &[Answer::failed(failed)]),
+    }
+}
+
 /// The answer to a whole request.
 pub fn respond(shape: Shape, answers: &[Answer]) -> Response {
-    let envelopes: Vec<String> = answers.iter().map(Answer::envelope).collect();
-    let numbered = |open: &str, close: &str, between: &str| {
-        let parts: Vec<String> = envelopes
+    let envelopes = |dialect: fn(&Answer) -> Dialect| {
+        let each = answers
             .iter()
-            .enumerate()
-            .map(|(index, envelope)| format!("\"{index}\":{open}{envelope}{close}"))
-            .collect();
-        parts.join(between)
+            .map(move |answer| answer.envelope(dialect(answer)));
+        each.collect::<Vec<_>>()
     };
+    let own = |answer: &Answer| answer.dialect;
     let (status, vary, body) = match shape {
-        Shape::Single => (
-            answers[0].status(),
-            "trpc-accept, accept",
-            envelopes.concat(),
-        ),
+        Shape::Single => (answers[0].status(), VARY, envelopes(own).concat()),
         Shape::Batch => (
             shared_status(answers),
-            "trpc-accept, accept",
-            format!("[{}]", envelopes.join(",")),
+            VARY,
+            format!("[{}]", envelopes(own).join(",")),
         ),
-        Shape::JsonLines => (
-            StatusCode::OK,
-            "trpc-accept, accept",
-            format!("{{{}}}\n", numbered("[[", "]]", ",")),
-        ),
-        Shape::Pieces => (
-            StatusCode::OK,
-            "trpc-batch-mode",
-            format!("{{{}\n}}\n", numbered("", "", "\n,")),
-        ),
+        Shape::JsonLines => (StatusCode::OK, VARY, json_line(answers)),
+        Shape::Pieces => {
+            let pieces = numbered(&envelopes(own), "", "", "\n,");
+            (
+                StatusCode::OK,
+                "trpc-batch-mode",
+                format!("{{{pieces}\n}}\n"),
+            )
+        }
     };
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;
@@ -160,7 +195,40 @@ pub fn respond(shape: Shape, answers: &[Answer]) -> Response {
     if let Some(seconds) = wait {
         headers.insert(header::RETRY_AFTER, seconds.into());
     }
+    let allowed = answers
+        .iter()
+        .find_map(|answer| answer.result.as_ref().err()?.allow.as_ref())
+        .and_then(|method| HeaderValue::from_str(method.as_str()).ok());
+    if let Some(method) = allowed.filter(|_| status == StatusCode::METHOD_NOT_ALLOWED) {
+        headers.insert(header::ALLOW, method);
+    }
     response
+}
+
+/// The one line that version 11's stream link needs. It unwraps superjson once around the line, not in each answer.
+fn json_line(answers: &[Answer]) -> String {
+    let plain: Vec<String> = answers
+        .iter()
+        .map(|answer| answer.envelope(Dialect::Plain))
+        .collect();
+    let line = format!("{{{}}}", numbered(&plain, "[[", "]]", ","));
+    if answers
+        .iter()
+        .all(|answer| answer.dialect == Dialect::Plain)
+    {
+        return line + "\n";
+    }
+    let value = serde_json::from_str(&line).expect("we wrote it");
+    format!("{}\n", superjson::wrap(value))
+}
+
+fn numbered(envelopes: &[String], open: &str, close: &str, between: &str) -> String {
+    let parts: Vec<String> = envelopes
+        .iter()
+        .enumerate()
+        .map(|(index, envelope)| format!("\"{index}\":{open}{envelope}{close}"))
+        .collect();
+    parts.join(between)
 }
 
 /// The status all answers have, or 207 where they differ.

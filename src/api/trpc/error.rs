@@ -1,6 +1,6 @@
 //! What a tRPC client is told when a call fails.
 
-use axum::http::StatusCode;
+use axum::http::{Method, StatusCode};
 use serde_json::{Map, Value};
 
 /// The names tRPC gives to kinds of failure.
@@ -105,6 +105,8 @@ pub struct Failed {
     pub data: Map<String, Value>,
     /// Seconds after which to call again.
     pub retry_after: Option<u64>,
+    /// The method to call with instead.
+    pub allow: Option<Method>,
 }
 
 impl Failed {
@@ -115,6 +117,7 @@ impl Failed {
             message: message.into(),
             data: Map::new(),
             retry_after: None,
+            allow: None,
         }
     }
 

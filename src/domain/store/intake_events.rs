@@ -32,11 +32,19 @@ pub struct NewEvent<'a> {
     /// What was understood of it.
     pub submission: &'a Submission,
     /// Whose request it was.
-    pub remote_ip: Option<&'a str>,
+    pub remote_ip: String,
     /// Kept, and nothing made of it.
     pub spam: bool,
     /// When it came in.
     pub received_at: Timestamp,
+}
+
+/// Whether `org` is there and takes leads.
+pub async fn is_served(db: &mut PgConnection, org: OrgId) -> sqlx::Result<bool> {
+    sqlx::query_scalar("SELECT EXISTS (SELECT FROM orgs WHERE id = $1 AND status = 'active')")
+        .bind(org)
+        .fetch_one(db)
+        .await
 }
 
 /// Keep an event; `false` if one of the same key is there already.
@@ -59,7 +67,7 @@ pub async fn insert(db: &mut PgConnection, event: &NewEvent<'_>) -> sqlx::Result
     .bind(&event.headers)
     .bind(event.body)
     .bind(Json(event.submission))
-    .bind(event.remote_ip)
+    .bind(&event.remote_ip)
     .bind(if event.spam { "spam" } else { "received" })
     .bind(event.received_at)
     .execute(db)
@@ -67,16 +75,16 @@ pub async fn insert(db: &mut PgConnection, event: &NewEvent<'_>) -> sqlx::Result
     Ok(result.rows_affected() == 1)
 }
 
-/// The event kept under `dedupe_key`, and the body it came with.
+/// The event kept under `dedupe_key`, and what was understood of it.
 pub async fn find_by_key(
     db: &mut PgConnection,
     org: OrgId,
     provider: &str,
     dedupe_key: &str,
-) -> sqlx::Result<Option<(IntakeEventId, Vec<u8>)>> {
-    sqlx::query_as(
+) -> sqlx::Result<Option<(IntakeEventId, Submission)>> {
+    let row: Option<(IntakeEventId, Json<Submission>)> = sqlx::query_as(
         r#"
-        SELECT id, body
+        SELECT id, submission
         FROM intake_events
         WHERE org_id = $1 AND provider = $2 AND dedupe_key = $3
         "#,
@@ -85,7 +93,8 @@ pub async fn find_by_key(
     .bind(provider)
     .bind(dedupe_key)
     .fetch_optional(db)
-    .await
+    .await?;
+    Ok(row.map(|(id, submission)| (id, submission.0)))
 }
 
 /// The event kept under `dedupe_key` since `since`.

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use super::Decoded;
 use super::question;
 use crate::intake::text;
-use crate::intake::trpc_capture::{SOURCES, holds_nul};
+use crate::intake::trpc_capture::holds_nul;
 use crate::web::problem::FieldError;
 
 /// Names that belong to services in front of forms and never to the lead.
@@ -317,7 +317,7 @@ fn put(submission: &mut Submission, place: &str, value: &Value) {
         "country" if line.len() == 2 && line.bytes().all(|byte| byte.is_ascii_alphabetic()) => {
             return submission.country = Some(line.to_ascii_uppercase());
         }
-        "source" if SOURCES.contains(&line.as_str()) => &mut submission.source,
+        "source" => return submission.source = line.parse().ok().or(submission.source),
         _ => return,
     };
     *field = Some(line);

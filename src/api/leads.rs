@@ -1,0 +1,180 @@
+//! `/api/v1/leads`: leads over REST.
+
+use axum::Json;
+use axum::extract::{Path, RawQuery, State};
+use axum::http::{HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use domain::id::LeadId;
+use domain::lead::Lead;
+use domain::store::{lead_history, lead_pages};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::caller::Caller;
+use super::notifications::one_more;
+use super::view::{ActivityView, LeadView, ScoreView};
+use crate::app::App;
+use crate::commands::Refused;
+use crate::commands::query::{LeadQuery, Parameters};
+use crate::web::cursor::Page;
+use crate::web::problem::Problem;
+
+/// The routes of this module.
+pub fn router() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(list))
+        .routes(routes!(show))
+        .routes(routes!(timeline))
+        .routes(routes!(scores))
+}
+
+/// List leads
+///
+/// Newest first. Follow `next` until it is null.
+#[utoipa::path(
+    get, path = "/api/v1/leads", operation_id = "list_leads", tag = "leads",
+    params(
+        ("status" = Option<Vec<String>>, Query, description = "In one of these statuses"),
+        ("source" = Option<String>, Query, description = "How the lead was won, or how it arrived"),
+        ("stage_id" = Option<uuid::Uuid>, Query, description = "In this stage"),
+        ("assigned_to" = Option<uuid::Uuid>, Query, description = "With this rep"),
+        ("assigned_to_me" = Option<bool>, Query, description = "With the person this key acts for"),
+        ("band" = Option<String>, Query, description = "cold, warm or hot"),
+        ("score_min" = Option<i16>, Query, description = "Scored at least so high"),
+        ("score_max" = Option<i16>, Query, description = "Scored at most so high"),
+        ("date_from" = Option<String>, Query, description = "Captured on that day or later"),
+        ("date_to" = Option<String>, Query, description = "Captured on that day or earlier"),
+        ("last_contacted_before" = Option<String>, Query, description = "Last contacted before that day or instant"),
+        ("never_contacted" = Option<bool>, Query, description = "Never contacted"),
+        ("follow_up_by" = Option<String>, Query, description = "To be followed up by that day or instant"),
+        ("tag" = Option<Vec<String>>, Query, description = "Having all of these labels"),
+        ("q" = Option<String>, Query, description = "Words in name, address, company or title"),
+        ("limit" = Option<u32>, Query, description = "1 to 200, 50 without it"),
+        ("page" = Option<u32>, Query, description = "The page by its number, for short lists"),
+        ("cursor" = Option<String>, Query, description = "`next` of the page before"),
+    ),
+    responses(
+        (status = 200, body = Page<LeadView>),
+        (status = "default", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+async fn list(
+    State(app): State<App>,
+    caller: Caller,
+    RawQuery(query): RawQuery,
+) -> Result<Json<Page<LeadView>>, Problem> {
+    caller.may_read()?;
+    let query = LeadQuery::read(query.as_deref().unwrap_or_default(), caller.user())?;
+    let mut tx = caller.begin(&app).await?;
+    let leads = lead_pages::list(&mut tx, caller.org, &query.filter, one_more(query.limit)).await;
+    let page = Page::of(leads.map_err(Refused::from)?, query.limit, |lead| {
+        (lead.created_at, lead.id)
+    });
+    Ok(Json(page.map(LeadView::from)))
+}
+
+/// Show a lead
+#[utoipa::path(
+    get, path = "/api/v1/leads/{id}", operation_id = "show_lead", tag = "leads", params(("id" = uuid::Uuid, Path)),
+    responses(
+        (status = 200, body = LeadView),
+        (status = "default", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+async fn show(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<Response, Problem> {
+    caller.may_read()?;
+    let id = lead_id(&id)?;
+    let mut tx = caller.begin(&app).await?;
+    let lead = lead_pages::find(&mut tx, caller.org, id)
+        .await
+        .map_err(Refused::from)?;
+    Ok(with_version(lead.ok_or(Refused::NotFound("lead"))?))
+}
+
+/// Show what happened to a lead
+///
+/// Newest first. Follow `next` until it is null.
+#[utoipa::path(
+    get, path = "/api/v1/leads/{id}/timeline", operation_id = "list_timeline", tag = "leads",
+    params(("id" = uuid::Uuid, Path), ("limit" = Option<u32>, Query), ("cursor" = Option<String>, Query)),
+    responses(
+        (status = 200, body = Page<ActivityView>),
+        (status = "default", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+async fn timeline(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<String>,
+    RawQuery(query): RawQuery,
+) -> Result<Json<Page<ActivityView>>, Problem> {
+    caller.may_read()?;
+    let id = lead_id(&id)?;
+    let mut given = Parameters::parse(query.as_deref().unwrap_or_default());
+    let (after, limit) = (given.cursor(), given.limit());
+    given.finish()?;
+
+    let mut tx = caller.begin(&app).await?;
+    let lead = lead_pages::find(&mut tx, caller.org, id)
+        .await
+        .map_err(Refused::from)?;
+    lead.ok_or(Refused::NotFound("lead"))?;
+    let entries = lead_history::activities(&mut tx, caller.org, id, after, one_more(limit)).await;
+    let page = Page::of(entries.map_err(Refused::from)?, limit, |entry| {
+        (entry.occurred_at, entry.id)
+    });
+    Ok(Json(page.map(ActivityView::from)))
+}
+
+/// Show the scores a lead was given
+///
+/// Newest first. Follow `next` until it is null.
+#[utoipa::path(
+    get, path = "/api/v1/leads/{id}/scores", operation_id = "list_scores", tag = "leads",
+    params(("id" = uuid::Uuid, Path), ("limit" = Option<u32>, Query), ("cursor" = Option<String>, Query)),
+    responses(
+        (status = 200, body = Page<ScoreView>),
+        (status = "default", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+async fn scores(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<String>,
+    RawQuery(query): RawQuery,
+) -> Result<Json<Page<ScoreView>>, Problem> {
+    caller.may_read()?;
+    let id = lead_id(&id)?;
+    let mut given = Parameters::parse(query.as_deref().unwrap_or_default());
+    let (after, limit) = (given.cursor(), given.limit());
+    given.finish()?;
+
+    let mut tx = caller.begin(&app).await?;
+    let lead = lead_pages::find(&mut tx, caller.org, id)
+        .await
+        .map_err(Refused::from)?;
+    lead.ok_or(Refused::NotFound("lead"))?;
+    let given = lead_history::scores(&mut tx, caller.org, id, after, one_more(limit)).await;
+    let page = Page::of(given.map_err(Refused::from)?, limit, |score| {
+        (score.computed_at, score.id)
+    });
+    Ok(Json(page.map(ScoreView::from)))
+}
+
+/// An id that is none is that of no lead.
+fn lead_id(text: &str) -> Result<LeadId, Refused> {
+    text.parse().map_err(|_| Refused::NotFound("lead"))
+}
+
+fn with_version(lead: Lead) -> Response {
+    let etag = format!("\"{}\"", lead.version);
+    let mut response = Json(LeadView::from(lead)).into_response();
+    if let Ok(etag) = HeaderValue::from_str(&etag) {
+        response.headers_mut().insert(header::ETAG, etag);
+    }
+    response
+}

@@ -1,0 +1,56 @@
+//! The description of the REST API, made from its code.
+
+use axum::Json;
+use axum::response::IntoResponse;
+use utoipa::OpenApi;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa_axum::router::OpenApiRouter;
+
+use super::{leads, notifications};
+use crate::app::App;
+
+/// What stands above all routes.
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Leadmill",
+        description = "Leads, their timelines and scores. Errors are RFC 9457 problems.",
+        license(name = "MIT OR Apache-2.0")
+    ),
+    tags((name = "leads", description = "People an org wants to win"), (name = "notifications", description = "What a person is told")),
+    security(("key" = [])),
+    modifiers(&Keys)
+)]
+struct Description;
+
+/// Keys of programs, sent as a bearer token.
+struct Keys;
+
+impl utoipa::Modify for Keys {
+    fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
+        let scheme = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .bearer_format("lk_live_…")
+            .description(Some("An API key; X-API-Key takes it, too"))
+            .build();
+        let components = openapi.components.get_or_insert_default();
+        components.add_security_scheme("key", SecurityScheme::Http(scheme));
+    }
+}
+
+/// The routes that are described.
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::with_openapi(Description::openapi())
+        .merge(leads::router())
+        .merge(notifications::router())
+}
+
+/// The description itself.
+pub fn description() -> utoipa::openapi::OpenApi {
+    routes().into_openapi()
+}
+
+/// `GET /openapi.json`.
+pub async fn show() -> impl IntoResponse {
+    Json(description())
+}

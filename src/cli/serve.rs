@@ -1,0 +1,43 @@
+//! `leadmill serve`: answer HTTP.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use anyhow::Context;
+use domain::clock::Clock;
+use tokio::net::TcpListener;
+
+use super::Failure;
+use crate::app::App;
+use crate::config::Config;
+use crate::stop::Stop;
+use crate::{database, serve};
+
+/// Arguments of `leadmill serve`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Address and port to listen on, instead of http.listen
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    listen: Option<SocketAddr>,
+}
+
+pub(super) async fn run(args: &Args, config: Arc<Config>) -> Result<(), Failure> {
+    let stop = Stop::on_signals().context("listening for signals")?;
+    let pool =
+        database::connect(&config.database, "serve", config.database.max_connections).await?;
+    database::check_migrated(&pool).await?;
+    let address = args.listen.unwrap_or(config.http.listen);
+    let app = App::new(config, pool, Clock::system(), stop);
+
+    let listener = TcpListener::bind(address)
+        .await
+        .map_err(|error| Failure::unavailable(format!("cannot listen on {address}: {error}")))?;
+    serve::run(
+        listener,
+        serve::router(app.clone()),
+        app.stop,
+        app.config.http.grace.get(),
+    )
+    .await?;
+    Ok(())
+}

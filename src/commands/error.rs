@@ -1,0 +1,154 @@
+//! Why a command was not carried out, told alike to REST, tRPC and the console.
+
+use axum::http::StatusCode;
+use domain::id::LeadId;
+use serde_json::json;
+use tracing::{error, warn};
+
+use crate::api::trpc::error::{Code, Failed};
+use crate::api::trpc::issue::Issue;
+use crate::web::outage::is_outage;
+use crate::web::problem::{FieldError, Problem};
+
+/// Why a command was not carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum Refused {
+    /// Nobody is signed in, or not with a key that opens anything.
+    #[error("sign in or send an API key")]
+    Unauthorized,
+    /// Who is signed in may not do this.
+    #[error("{0}")]
+    Forbidden(&'static str),
+    /// There is no such thing, or it is not for this caller to see.
+    #[error("{0} not found")]
+    NotFound(&'static str),
+    /// A lead with this address is there already.
+    #[error("a lead with this e-mail address exists")]
+    Duplicate(LeadId),
+    /// The rules of the business refuse it as things stand.
+    #[error("{0}")]
+    Illegal(String),
+    /// The thing changed since the caller read it; this is its version now.
+    #[error("the lead was changed meanwhile, its version is {0} now")]
+    Stale(i32),
+    /// Some fields cannot be taken.
+    #[error("some fields cannot be taken as they are")]
+    Invalid(Vec<FieldError>),
+    /// The idempotency key came with another request.
+    #[error("this Idempotency-Key was used for another request")]
+    KeyReused,
+    /// The database is not there just now.
+    #[error("not available just now, please try again")]
+    Outage(#[source] sqlx::Error),
+    /// Our mistake.
+    #[error("something went wrong here")]
+    Broken(#[source] anyhow::Error),
+}
+
+impl From<sqlx::Error> for Refused {
+    fn from(error: sqlx::Error) -> Self {
+        if is_outage(&error) {
+            Self::Outage(error)
+        } else {
+            Self::Broken(error.into())
+        }
+    }
+}
+
+impl From<anyhow::Error> for Refused {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Broken(error)
+    }
+}
+
+impl Refused {
+    /// One field that cannot be taken.
+    pub fn field(field: &str, code: &'static str, message: impl Into<String>) -> Self {
+        Self::Invalid(vec![FieldError {
+            field: field.into(),
+            code: code.into(),
+            message: message.into(),
+        }])
+    }
+
+    fn log(&self) {
+        match self {
+            Self::Outage(cause) => {
+                warn!(error = %cause, "Turned a request away, the database is not there")
+            }
+            Self::Broken(cause) => error!(error = %format!("{cause:#}"), "A command failed"),
+            _ => {}
+        }
+    }
+
+    /// The message as a sentence.
+    fn sentence(&self) -> String {
+        let text = self.to_string();
+        let mut letters = text.chars();
+        letters
+            .next()
+            .map(|first| first.to_uppercase().chain(letters).collect())
+            .unwrap_or_default()
+    }
+}
+
+impl From<Refused> for Problem {
+    fn from(refused: Refused) -> Self {
+        refused.log();
+        let sentence = refused.sentence();
+        let plain = |status: StatusCode| Self::of_status(status).detail(sentence.clone());
+        match refused {
+            Refused::Unauthorized => plain(StatusCode::UNAUTHORIZED),
+            Refused::Forbidden(_) => plain(StatusCode::FORBIDDEN),
+            Refused::NotFound(_) => plain(StatusCode::NOT_FOUND),
+            Refused::Duplicate(lead) => Self::new(StatusCode::CONFLICT, "duplicate")
+                .detail(sentence)
+                .with("lead_id", lead.to_string()),
+            Refused::Illegal(_) => Self::new(StatusCode::CONFLICT, "illegal").detail(sentence),
+            Refused::Stale(version) => Self::new(StatusCode::PRECONDITION_FAILED, "stale")
+                .detail(sentence)
+                .with("version", version),
+            Refused::Invalid(errors) => Self::invalid(errors),
+            Refused::KeyReused => Self::new(StatusCode::CONFLICT, "key-reused").detail(sentence),
+            Refused::Outage(_) => plain(StatusCode::SERVICE_UNAVAILABLE).retry_after(5),
+            Refused::Broken(_) => plain(StatusCode::INTERNAL_SERVER_ERROR),
+        }
+    }
+}
+
+impl Refused {
+    /// The same for a tRPC client.
+    pub fn into_failed(self, request_id: &str) -> Failed {
+        self.log();
+        let sentence = self.sentence();
+        match self {
+            Self::Unauthorized => Failed::new(Code::Unauthorized, sentence),
+            Self::Forbidden(_) => Failed::new(Code::Forbidden, sentence),
+            Self::NotFound(_) => Failed::new(Code::NotFound, sentence),
+            Self::Duplicate(lead) => {
+                let mut failed = Failed::new(Code::Conflict, sentence);
+                failed.data.insert("leadId".into(), json!(lead));
+                failed
+            }
+            Self::Illegal(_) | Self::KeyReused => Failed::new(Code::Conflict, sentence),
+            Self::Stale(version) => {
+                let mut failed = Failed::new(Code::PreconditionFailed, sentence);
+                failed.data.insert("version".into(), version.into());
+                failed
+            }
+            Self::Invalid(errors) => errors.into_iter().map(issue).collect::<Vec<_>>().into(),
+            Self::Outage(_) => Failed::unavailable(),
+            Self::Broken(_) => Failed::internal(request_id),
+        }
+    }
+}
+
+fn issue(error: FieldError) -> Issue {
+    let field = crate::api::view::camel_name(&error.field);
+    match &*error.code {
+        "required" => Issue::wrong_type(&field, "string", None),
+        "invalid_email" => Issue::invalid_string(&field, "email"),
+        "invalid_id" => Issue::invalid_string(&field, "uuid"),
+        _ => Issue::custom(&field, error.message),
+    }
+}

@@ -1,0 +1,23 @@
+//! Tell a database that is not there from a mistake of ours.
+
+/// Whether the same statement may well succeed in a while: the sender is asked to come back.
+pub fn is_outage(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Database(error) => error.code().is_some_and(|code| is_passing(&code)),
+        sqlx::Error::Io(_)
+        | sqlx::Error::Tls(_)
+        | sqlx::Error::Protocol(_)
+        | sqlx::Error::PoolTimedOut
+        | sqlx::Error::PoolClosed
+        | sqlx::Error::WorkerCrashed
+        | sqlx::Error::Configuration(_) => true,
+        _ => false,
+    }
+}
+
+/// Connection, resources, operator, system, read-only, serialisation, lock: all pass by themselves.
+fn is_passing(code: &str) -> bool {
+    ["08", "53", "57", "58", "40", "25006", "55P03"]
+        .iter()
+        .any(|prefix| code.starts_with(prefix))
+}

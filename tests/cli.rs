@@ -1,0 +1,121 @@
+//! The command line: what it says, and the exit code that says it to scripts.
+
+use std::process::{Command, Stdio};
+
+use insta::assert_snapshot;
+
+use crate::harness::World;
+
+/// Run the binary in an empty folder with no settings but `env`; what it printed and its exit code.
+fn leadmill(args: &[&str], env: &[(&str, &str)]) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_leadmill"))
+        .args(args)
+        .current_dir(folder.path())
+        .env_clear()
+        .envs(env.iter().copied())
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    format!(
+        "exit {}\n{}{}",
+        output.status.code().unwrap(),
+        String::from_utf8(output.stdout).unwrap(),
+        String::from_utf8(output.stderr).unwrap(),
+    )
+}
+
+/// Every subcommand, from the program's own list.
+fn subcommands() -> Vec<String> {
+    let help = leadmill(&["--help"], &[]);
+    let list = help.split("Commands:\n").nth(1).unwrap();
+    list.lines()
+        .take_while(|line| !line.is_empty())
+        .filter_map(|line| line.strip_prefix("  ")?.split_whitespace().next())
+        .map(str::to_owned)
+        .collect()
+}
+
+#[test]
+fn help_reads_well() {
+    let mut pages = vec![("leadmill".to_owned(), leadmill(&["--help"], &[]))];
+    for name in subcommands() {
+        if name != "help" {
+            pages.push((name.clone(), leadmill(&[&name, "--help"], &[])));
+        }
+    }
+    let text: Vec<String> = pages
+        .iter()
+        .map(|(name, page)| format!("=== {name}\n{page}"))
+        .collect();
+    assert_snapshot!(text.join("\n"));
+}
+
+#[test]
+fn a_command_that_makes_no_sense_is_a_usage_mistake() {
+    assert_snapshot!("usage_unknown", leadmill(&["jubs"], &[]));
+    assert_snapshot!("usage_argument", leadmill(&["completions", "dos"], &[]));
+}
+
+#[test]
+fn every_mistake_in_the_settings_is_printed_and_the_exit_code_says_settings() {
+    let env = [
+        ("LEADMILL__HTTP__LISTEN", "here"),
+        ("LEADMILL__MAIL__FORM", "x"),
+        ("DATABASE_URL", "mysql://x"),
+    ];
+    assert_snapshot!("check_mistakes", leadmill(&["check"], &env));
+    assert_snapshot!(
+        "check_file",
+        leadmill(&["check", "--config", "nowhere.toml"], &[])
+    );
+}
+
+#[test]
+fn the_settings_in_force_are_shown_without_secrets() {
+    let env = [
+        ("DATABASE_URL", "postgres://app:hunter2@db.example/leads"),
+        ("SMTP_URL", "smtps://app:hunter2@mail.example"),
+        ("LEADMILL__ENRICHMENT__API_KEY", "hunter2"),
+    ];
+    let shown = leadmill(&["check", "--show"], &env);
+    assert!(!shown.contains("hunter2"), "{shown}");
+    assert_snapshot!(shown);
+}
+
+#[test]
+fn a_database_that_is_not_named_or_not_there_is_told_apart() {
+    assert_snapshot!("database_unnamed", leadmill(&["migrate"], &[]));
+    let env = [("DATABASE_URL", "postgres://nobody@127.0.0.1:1/nothing")];
+    assert_snapshot!("database_missing", leadmill(&["migrate"], &env));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn migrate_says_what_it_does() {
+    let world = World::new().await;
+    let env = [("DATABASE_URL", world.database_url())];
+    assert_eq!(
+        leadmill(&["migrate"], &env),
+        "exit 0\nThe database is up to date.\n"
+    );
+    let env = [("DATABASE_URL", world.database_url()), ("RUST_LOG", "warn")];
+    assert_eq!(
+        leadmill(&["check", "--database"], &env),
+        "exit 0\nThe settings are fine.\nThe database is there, new enough and migrated.\n"
+    );
+}
+
+#[test]
+fn completions_are_written_for_each_shell() {
+    for (shell, sign) in [
+        ("bash", "_leadmill()"),
+        ("zsh", "#compdef leadmill"),
+        ("fish", "complete -c leadmill"),
+    ] {
+        let script = leadmill(&["completions", shell], &[]);
+        assert!(
+            script.starts_with("exit 0\n") && script.contains(sign),
+            "{shell}"
+        );
+    }
+}

@@ -1,0 +1,117 @@
+//! Real processes of `leadmill`: how they start, say that they are ready, survive an outage and stop.
+
+mod proxy;
+mod serve;
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+/// How long anything of a process may take before a test gives up on it.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A process that listens, killed when this is dropped.
+pub struct Process {
+    child: Child,
+    /// Where it answers, from its own log.
+    pub url: String,
+}
+
+impl Process {
+    /// Start `leadmill` on the database and wait until it says where it listens.
+    pub fn start(args: &[&str], database_url: &str) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_leadmill"))
+            .args(args)
+            .current_dir(std::env::temp_dir())
+            .env_clear()
+            .env("DATABASE_URL", database_url)
+            .env("RUST_LOG", "info")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let log = BufReader::new(child.stderr.take().unwrap());
+        let (found, url) = mpsc::channel();
+        // Reads on to the end, so that the process never waits for somebody to read its log.
+        std::thread::spawn(move || {
+            for line in log.lines().map_while(Result::ok) {
+                if let Some(at) = line.find("Listening on http://") {
+                    let url = line[at + "Listening on ".len()..]
+                        .split('"')
+                        .next()
+                        .unwrap_or_default();
+                    let _ = found.send(url.to_owned());
+                }
+            }
+        });
+        let url = url
+            .recv_timeout(PATIENCE)
+            .expect("the process should say where it listens");
+        Self { child, url }
+    }
+
+    /// Send it a signal by its number.
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("kill")
+            .args([name, &self.child.id().to_string()])
+            .status()
+            .unwrap();
+        assert!(sent.success());
+    }
+
+    /// Wait for its end.
+    pub fn ended(&mut self) -> ExitStatus {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status;
+            }
+            assert!(Instant::now() < deadline, "the process should have ended");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Status and body of a GET.
+    pub async fn get(&self, path: &str) -> Option<(u16, String)> {
+        // The first test to come here installs it.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let response = reqwest::Client::builder()
+            .no_proxy()
+            .timeout(Duration::from_secs(10))
+            .build()
+            .unwrap()
+            .get(format!("{}{path}", self.url))
+            .send()
+            .await
+            .ok()?;
+        Some((response.status().as_u16(), response.text().await.ok()?))
+    }
+
+    /// Ask `path` until it answers `status`; how long that took.
+    pub async fn until(&self, path: &str, status: u16) -> Duration {
+        let started = Instant::now();
+        loop {
+            if self
+                .get(path)
+                .await
+                .is_some_and(|(found, _)| found == status)
+            {
+                return started.elapsed();
+            }
+            assert!(
+                started.elapsed() < PATIENCE,
+                "{path} should have answered {status}"
+            );
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
