@@ -7,4 +7,5 @@ mod database;
 mod harness;
 mod postgres_cluster;
 mod processes;
+mod statements;
 mod web;

@@ -53,7 +53,7 @@ pub async fn insert(db: &mut PgConnection, event: &NewEvent<'_>) -> sqlx::Result
         r#"
         INSERT INTO intake_events (id, org_id, channel_id, form_id, provider, dedupe_key, content_type, headers, body,
             submission, remote_ip, state, received_at, processed_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, CASE WHEN $12 = 'spam' THEN $13 END)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, CASE WHEN $12 = 'spam' THEN $13::timestamptz END)
         ON CONFLICT (org_id, provider, dedupe_key) DO NOTHING
         "#,
     )
