@@ -7,5 +7,6 @@ mod database;
 mod harness;
 mod postgres_cluster;
 mod processes;
+mod queue;
 mod statements;
 mod web;

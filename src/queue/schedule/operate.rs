@@ -1,0 +1,158 @@
+//! What ops can do with schedules.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use sqlx::{Connection, PgConnection};
+
+use super::ledger::{self, Cause};
+use super::{Cadence, Schedule, UnknownCadence};
+
+/// A schedule as people see it.
+#[derive(Debug, Clone, Serialize, sqlx::FromRow)]
+pub struct ScheduleRow {
+    /// Its name.
+    pub name: String,
+    /// Its cadence as it is written.
+    pub cadence: String,
+    /// Its cadence in plain words.
+    pub described: String,
+    /// The zone whose clock it follows.
+    pub zone: String,
+    /// What becomes of missed ticks: `skip`, `latest` or `all N`.
+    pub catch_up: String,
+    /// Whether it is paused.
+    pub paused: bool,
+    /// Nominal time of the last tick that fired.
+    pub last_due: Option<DateTime<Utc>>,
+    /// When that tick fired.
+    pub last_fired: Option<DateTime<Utc>>,
+    /// Nominal time of the next tick.
+    pub next_due: Option<DateTime<Utc>>,
+    /// Seconds by which the next tick is overdue, if it is and nothing is paused.
+    pub overdue_seconds: Option<f64>,
+    /// How many ticks fell due and did not fire.
+    pub missed: i64,
+    /// The next three times, as the zone's clock shows them.
+    #[sqlx(skip)]
+    pub next_three: Vec<String>,
+}
+
+/// Every schedule that the database knows, by name.
+pub async fn list(db: &mut PgConnection) -> sqlx::Result<Vec<ScheduleRow>> {
+    let mut rows: Vec<ScheduleRow> = sqlx::query_as(
+        r#"
+        SELECT s.name, s.cadence, s.described, s.zone, s.catch_up, s.paused, s.last_due, t.fired_at AS last_fired,
+            s.next_due, s.missed,
+            CASE WHEN NOT s.paused AND s.next_due < now()
+                THEN extract(epoch FROM now() - s.next_due)::float8 END AS overdue_seconds
+        FROM queue.schedule s
+        LEFT JOIN queue.schedule_tick t ON t.name = s.name AND t.due_at = s.last_due
+        ORDER BY s.name
+        "#,
+    )
+    .fetch_all(&mut *db)
+    .await?;
+    let now = now(db).await?;
+    for row in &mut rows {
+        if let Ok(cadence) = Cadence::stored(&row.cadence, &row.zone) {
+            let next = cadence.preview(now, 3);
+            row.next_three = next.iter().map(|at| at.format(SHOWN).to_string()).collect();
+        }
+    }
+    Ok(rows)
+}
+
+/// How a time of the zone's clock is shown.
+const SHOWN: &str = "%Y-%m-%d %H:%M %Z";
+
+/// Lets no tick fire until it is resumed; false if there is no such schedule.
+pub async fn pause(db: &mut PgConnection, name: &str) -> sqlx::Result<bool> {
+    ledger::set_paused(db, name, true).await
+}
+
+/// Why a schedule could not be resumed.
+#[derive(Debug, thiserror::Error)]
+pub enum ResumeError {
+    /// It was written by a program that knows more cadences.
+    #[error(transparent)]
+    Cadence(#[from] UnknownCadence),
+    /// The database refused.
+    #[error(transparent)]
+    Database(#[from] sqlx::Error),
+}
+
+/// Lets ticks fire again, from the next one on; false if there is no such schedule.
+pub async fn resume(db: &mut PgConnection, name: &str) -> Result<bool, ResumeError> {
+    let mut tx = db.begin().await?;
+    let Some(row) = ledger::lock(&mut tx, name).await? else {
+        return Ok(false);
+    };
+    if row.paused {
+        let next = Cadence::stored(&row.cadence, &row.zone)?.next(row.now);
+        ledger::advance(&mut tx, name, None, next, 0).await?;
+        ledger::set_paused(&mut tx, name, false).await?;
+    }
+    tx.commit().await?;
+    Ok(true)
+}
+
+/// Fires once now, whatever the cadence says, and leaves the cadence alone; gives the nominal time, which is now.
+pub async fn run_now(db: &mut PgConnection, schedule: &Schedule) -> anyhow::Result<DateTime<Utc>> {
+    let mut tx = db.begin().await?;
+    let now = now(&mut tx).await?;
+    if ledger::write_tick(&mut tx, &schedule.name, now, Cause::Asked).await? {
+        (schedule.fire)(&mut tx, now).await?;
+    }
+    tx.commit().await?;
+    Ok(now)
+}
+
+/// The ticks in `from..=to`, up to now, that never fired.
+pub async fn backfill_preview(
+    db: &mut PgConnection,
+    schedule: &Schedule,
+    from: DateTime<Utc>,
+    to: DateTime<Utc>,
+) -> anyhow::Result<Vec<DateTime<Utc>>> {
+    /// More is asked for in steps.
+    const MOST: usize = 10_000;
+    let cadence = schedule.cadence()?;
+    let to = to.min(now(db).await?);
+    let fired = ledger::ticks(db, &schedule.name, from, to).await?;
+    let mut missing = Vec::new();
+    let mut at = from - chrono::TimeDelta::nanoseconds(1);
+    while let Some(next) = cadence.next(at).filter(|next| *next <= to) {
+        if fired.binary_search(&next).is_err() {
+            missing.push(next);
+        }
+        anyhow::ensure!(
+            missing.len() <= MOST,
+            "more than {MOST} ticks; choose a shorter span"
+        );
+        at = next;
+    }
+    Ok(missing)
+}
+
+/// Fires the ticks in `from..=to` that never fired, in one transaction, in order.
+pub async fn backfill(
+    db: &mut PgConnection,
+    schedule: &Schedule,
+    from: DateTime<Utc>,
+    to: DateTime<Utc>,
+) -> anyhow::Result<Vec<DateTime<Utc>>> {
+    let mut tx = db.begin().await?;
+    let mut fired = Vec::new();
+    for due in backfill_preview(&mut tx, schedule, from, to).await? {
+        if ledger::write_tick(&mut tx, &schedule.name, due, Cause::Backfill).await? {
+            (schedule.fire)(&mut tx, due).await?;
+            fired.push(due);
+        }
+    }
+    tx.commit().await?;
+    Ok(fired)
+}
+
+async fn now(db: &mut PgConnection) -> sqlx::Result<DateTime<Utc>> {
+    sqlx::query_scalar("SELECT now()").fetch_one(db).await
+}

@@ -1,0 +1,3 @@
+//! The queue on a real Postgres.
+
+mod schedules;
