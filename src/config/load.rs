@@ -311,12 +311,10 @@ impl Gathered {
         if let Some(name) = did_you_mean(key, own.iter().map(String::as_str)) {
             return Some(format!("{section}.{name}"));
         }
-        let elsewhere = self
-            .defaults
+        self.defaults
             .iter()
             .find(|(_, table)| table.get(key).is_some())
-            .map(|(section, _)| format!("{section}.{key}"));
-        elsewhere
+            .map(|(section, _)| format!("{section}.{key}"))
     }
 
     fn into_config(mut self) -> Result<Config, Vec<Mistake>> {

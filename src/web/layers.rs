@@ -4,7 +4,7 @@ use std::any::Any;
 use std::time::Instant;
 
 use axum::Router;
-use axum::extract::{MatchedPath, Request};
+use axum::extract::{DefaultBodyLimit, MatchedPath, Request};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
@@ -44,7 +44,8 @@ pub fn around<S: Clone + Send + Sync + 'static>(routes: Router<S>, http: &Http) 
                 StatusCode::SERVICE_UNAVAILABLE,
                 http.request_timeout.get(),
             ))
-            .layer(RequestBodyDeadlineLayer::new(http.body_deadline.get())),
+            .layer(RequestBodyDeadlineLayer::new(http.body_deadline.get()))
+            .layer(DefaultBodyLimit::max(http.body_limit)),
     )
 }
 
