@@ -3,8 +3,10 @@
 mod check;
 mod completions;
 mod failure;
+mod listing;
 mod migrate;
 mod openapi;
+mod schedules;
 mod serve;
 
 use std::path::PathBuf;
@@ -56,6 +58,8 @@ enum Command {
     Migrate(migrate::Args),
     /// Look for mistakes in the settings and name them all
     Check(check::Args),
+    /// List what runs by the clock
+    Schedules(schedules::Args),
     /// Print the description of the REST API
     Openapi(openapi::Args),
     /// Print a completion script for a shell
@@ -87,6 +91,9 @@ fn run(cli: Cli) -> Result<(), Failure> {
             Command::Serve(args) => serve::run(&args, settings_with_database(&sources)?).await,
             Command::Migrate(args) => migrate::run(&args, settings_with_database(&sources)?).await,
             Command::Check(args) => check::run(&args, &sources).await,
+            Command::Schedules(args) => {
+                schedules::run(&args, settings_with_database(&sources)?).await
+            }
             Command::Openapi(args) => openapi::run(&args),
             Command::Completions(args) => {
                 completions::run(&args, &mut Cli::command());

@@ -105,6 +105,26 @@ async fn migrate_says_what_it_does() {
     );
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn schedules_are_listed_for_people_and_for_scripts() {
+    let world = World::new().await;
+    let env = [("DATABASE_URL", world.database_url()), ("RUST_LOG", "warn")];
+    assert_snapshot!("schedules_none", leadmill(&["schedules"], &env));
+    assert_eq!(leadmill(&["schedules", "--json"], &env), "exit 0\n[]\n");
+    sqlx::query(
+        "INSERT INTO queue.schedule (name, cadence, described, zone, catch_up, next_due)
+         VALUES ('refresh_scores', 'daily 03:00', 'daily at 03:00', 'UTC', 'latest', '2099-01-02T03:00:00Z')",
+    )
+    .execute(&world.pool)
+    .await
+    .unwrap();
+    assert_snapshot!("schedules_one", leadmill(&["schedules"], &env));
+    let listed = leadmill(&["schedules", "--json"], &env);
+    let listed: serde_json::Value =
+        serde_json::from_str(listed.trim_start_matches("exit 0\n")).unwrap();
+    assert_eq!(listed[0]["name"], "refresh_scores");
+}
+
 #[test]
 fn completions_are_written_for_each_shell() {
     for (shell, sign) in [

@@ -1,0 +1,56 @@
+//! Lists for people as tables, and for scripts as JSON.
+
+use comfy_table::{ContentArrangement, Table, presets};
+use serde::Serialize;
+
+use super::Failure;
+
+/// What every listing can be asked for.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub(super) struct Format {
+    /// Print JSON, one array of objects
+    #[arg(long)]
+    json: bool,
+}
+
+impl Format {
+    /// Print `rows` as JSON, or as a table under `heads`; `nothing` says that there are none.
+    pub(super) fn print<T: Serialize, const N: usize>(
+        self,
+        rows: &[T],
+        heads: [&str; N],
+        cells: impl Fn(&T) -> [String; N],
+        nothing: &str,
+    ) -> Result<(), Failure> {
+        if self.json {
+            let text = serde_json::to_string_pretty(rows).map_err(anyhow::Error::new)?;
+            println!("{text}");
+            return Ok(());
+        }
+        if rows.is_empty() {
+            println!("{nothing}");
+            return Ok(());
+        }
+        let mut table = Table::new();
+        table.load_style(presets::NOTHING);
+        table.set_content_arrangement(ContentArrangement::Dynamic);
+        table.set_header(heads.map(str::to_uppercase));
+        for row in rows {
+            table.add_row(cells(row));
+        }
+        for line in table.lines() {
+            println!("{}", line.trim_end());
+        }
+        Ok(())
+    }
+}
+
+/// A value that may be missing.
+pub(super) fn or_dash<T: ToString>(value: Option<T>) -> String {
+    value.map_or_else(|| "-".into(), |value| value.to_string())
+}
+
+/// An instant, to the second.
+pub(super) fn moment(at: chrono::DateTime<chrono::Utc>) -> String {
+    at.format("%Y-%m-%d %H:%M:%SZ").to_string()
+}
