@@ -1,3 +1,5 @@
 //! The queue on a real Postgres.
 
+mod admin;
+mod history;
 mod schedules;

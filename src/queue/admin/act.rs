@@ -1,0 +1,187 @@
+//! Retry, cancel, delete; pause and resume.
+
+use serde::Serialize;
+use sqlx::{Connection, PgConnection};
+
+/// What was done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Act {
+    /// A finished job is back, under this id.
+    Retried(i64),
+    /// A scheduled job runs now.
+    Hastened,
+    /// It will not run.
+    Cancelled,
+    /// Nothing is left of it.
+    Deleted,
+}
+
+/// Why it was not done.
+#[derive(Debug, thiserror::Error)]
+pub enum Refused {
+    /// There is no such job; it may have been finished long ago.
+    #[error("there is no job {0}")]
+    Unknown(i64),
+    /// It is being run; what it does cannot be undone.
+    #[error("job {0} is running; wait until this attempt has ended")]
+    Running(i64),
+    /// It waits for a worker already.
+    #[error("job {0} is ready and waits for a worker")]
+    Ready(i64),
+    /// No worker knows it, so nothing can hasten it.
+    #[error("job {0} is parked until a worker knows its kind and version")]
+    Parked(i64),
+    /// It is finished.
+    #[error("job {0} is finished")]
+    Finished(i64),
+    /// Another live job has its key.
+    #[error("a live job of the same kind has the key of job {0}")]
+    KeyTaken(i64),
+    /// The database refused.
+    #[error(transparent)]
+    Database(#[from] sqlx::Error),
+}
+
+/// Runs a finished job again under a new id, or a scheduled one now.
+pub async fn retry(db: &mut PgConnection, id: i64) -> Result<Act, Refused> {
+    let mut tx = db.begin().await?;
+    let act = match lock(&mut tx, id).await? {
+        Some(SCHEDULED) => {
+            sqlx::query("UPDATE queue.job SET state = 0, run_at = now() WHERE id = $1")
+                .bind(id)
+                .execute(&mut *tx)
+                .await?;
+            Act::Hastened
+        }
+        Some(RUNNING) => return Err(Refused::Running(id)),
+        Some(PARKED) => return Err(Refused::Parked(id)),
+        Some(_) => return Err(Refused::Ready(id)),
+        None => Act::Retried(bring_back(&mut tx, id).await?),
+    };
+    tx.commit().await?;
+    Ok(act)
+}
+
+async fn bring_back(db: &mut PgConnection, id: i64) -> Result<i64, Refused> {
+    let gone: Option<i64> =
+        sqlx::query_scalar("SELECT id FROM queue.job_history WHERE id = $1 FOR UPDATE")
+            .bind(id)
+            .fetch_optional(&mut *db)
+            .await?;
+    gone.ok_or(Refused::Unknown(id))?;
+    let back: Option<i64> = sqlx::query_scalar(
+        r#"
+        INSERT INTO queue.job (queue, kind, version, priority, lane, payload, max_attempts, unique_key, trace,
+            progress, retried_from)
+        SELECT queue, kind, version, priority, lane, payload, max_attempts, unique_key, trace, progress, id
+        FROM queue.job_history
+        WHERE id = $1
+        ON CONFLICT (kind, unique_key) WHERE unique_key IS NOT NULL DO NOTHING
+        RETURNING id
+        "#,
+    )
+    .bind(id)
+    .fetch_optional(&mut *db)
+    .await?;
+    let back = back.ok_or(Refused::KeyTaken(id))?;
+    forget(db, id).await?;
+    Ok(back)
+}
+
+/// Takes a job that waits out of the queue; it is kept as cancelled.
+pub async fn cancel(db: &mut PgConnection, id: i64, reason: &str) -> Result<Act, Refused> {
+    let mut tx = db.begin().await?;
+    match lock(&mut tx, id).await? {
+        Some(RUNNING) => return Err(Refused::Running(id)),
+        Some(_) => {}
+        None if is_finished(&mut tx, id).await? => return Err(Refused::Finished(id)),
+        None => return Err(Refused::Unknown(id)),
+    }
+    sqlx::query(
+        r#"
+        WITH gone AS (DELETE FROM queue.job WHERE id = $1 RETURNING *)
+        INSERT INTO queue.job_history (id, queue, kind, version, priority, lane, payload, attempt, max_attempts,
+            unique_key, trace, progress, errors, log, retried_from, created_at, started_at, outcome, reason)
+        SELECT id, queue, kind, version, priority, lane, payload, attempt, max_attempts,
+            unique_key, trace, progress, errors, log, retried_from, created_at, started_at, 'cancelled', $2
+        FROM gone
+        "#,
+    )
+    .bind(id)
+    .bind(reason)
+    .execute(&mut *tx)
+    .await?;
+    tx.commit().await?;
+    Ok(Act::Cancelled)
+}
+
+/// Removes a job that is not running, history included.
+pub async fn delete(db: &mut PgConnection, id: i64) -> Result<Act, Refused> {
+    let mut tx = db.begin().await?;
+    match lock(&mut tx, id).await? {
+        Some(RUNNING) => return Err(Refused::Running(id)),
+        Some(_) => {
+            sqlx::query("DELETE FROM queue.job WHERE id = $1")
+                .bind(id)
+                .execute(&mut *tx)
+                .await?;
+        }
+        None if forget(&mut tx, id).await? => {}
+        None => return Err(Refused::Unknown(id)),
+    }
+    tx.commit().await?;
+    Ok(Act::Deleted)
+}
+
+/// Lets no job of a queue begin until it is resumed.
+pub async fn pause_queue(db: &mut PgConnection, name: &str) -> sqlx::Result<()> {
+    set_paused(db, name, true).await
+}
+
+/// Lets the jobs of a queue begin again.
+pub async fn resume_queue(db: &mut PgConnection, name: &str) -> sqlx::Result<()> {
+    set_paused(db, name, false).await
+}
+
+async fn set_paused(db: &mut PgConnection, name: &str, paused: bool) -> sqlx::Result<()> {
+    sqlx::query(
+        r#"
+        INSERT INTO queue.queue (name, paused)
+        VALUES ($1, $2)
+        ON CONFLICT (name) DO UPDATE SET paused = $2, changed_at = now()
+        "#,
+    )
+    .bind(name)
+    .bind(paused)
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+const SCHEDULED: i16 = 1;
+const RUNNING: i16 = 2;
+const PARKED: i16 = 3;
+
+/// The state of a live job, which stays as it is until the transaction ends.
+async fn lock(db: &mut PgConnection, id: i64) -> sqlx::Result<Option<i16>> {
+    sqlx::query_scalar("SELECT state FROM queue.job WHERE id = $1 FOR UPDATE")
+        .bind(id)
+        .fetch_optional(db)
+        .await
+}
+
+async fn is_finished(db: &mut PgConnection, id: i64) -> sqlx::Result<bool> {
+    sqlx::query_scalar("SELECT EXISTS (SELECT FROM queue.job_history WHERE id = $1)")
+        .bind(id)
+        .fetch_one(db)
+        .await
+}
+
+async fn forget(db: &mut PgConnection, id: i64) -> sqlx::Result<bool> {
+    let gone = sqlx::query("DELETE FROM queue.job_history WHERE id = $1")
+        .bind(id)
+        .execute(db)
+        .await?;
+    Ok(gone.rows_affected() > 0)
+}

@@ -1,0 +1,215 @@
+//! Queues, rates, failures and nodes at a glance.
+
+use std::fmt::{self, Display};
+
+use chrono::{DateTime, Utc};
+use serde::{Serialize, Serializer};
+use sqlx::PgConnection;
+
+use super::{COUNTED_TO, question};
+
+/// A count that stops at [`COUNTED_TO`]: a number up to there, else the text "10,000+".
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, sqlx::Type)]
+#[sqlx(transparent)]
+pub struct Counted(pub i64);
+
+impl Display for Counted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            more if more > COUNTED_TO => write!(f, "10,000+"),
+            count => write!(f, "{count}"),
+        }
+    }
+}
+
+impl Serialize for Counted {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            more if more > COUNTED_TO => serializer.collect_str(self),
+            count => serializer.serialize_i64(count),
+        }
+    }
+}
+
+/// A queue at a glance.
+#[derive(Debug, Clone, Serialize, sqlx::FromRow)]
+pub struct QueueRow {
+    /// Its name.
+    pub name: String,
+    /// Whether its jobs are held back.
+    pub paused: bool,
+    /// Jobs that wait for a worker.
+    pub ready: Counted,
+    /// Jobs that wait for their time.
+    pub scheduled: Counted,
+    /// Jobs that run.
+    pub running: Counted,
+    /// Jobs that no worker knows.
+    pub parked: Counted,
+    /// For how long the oldest of the counted ready jobs could have run.
+    pub oldest_ready_seconds: Option<f64>,
+    /// Live nodes that serve it.
+    pub nodes: i64,
+}
+
+/// Every queue that has jobs, workers or settings, by name.
+pub async fn queues(db: &mut PgConnection) -> sqlx::Result<Vec<QueueRow>> {
+    let mut tx = question(db).await?;
+    sqlx::query_as(
+        r#"
+        WITH RECURSIVE known AS (
+            (SELECT queue AS name FROM queue.job WHERE state = 0 ORDER BY queue LIMIT 1)
+            UNION ALL
+            SELECT (SELECT j.queue FROM queue.job j WHERE j.state = 0 AND j.queue > known.name
+                ORDER BY j.queue LIMIT 1)
+            FROM known
+            WHERE known.name IS NOT NULL
+        ), names AS (
+            SELECT name FROM known WHERE name IS NOT NULL
+            UNION SELECT queue FROM (SELECT queue FROM queue.job WHERE state <> 0 LIMIT $1) others
+            UNION SELECT name FROM queue.queue
+            UNION SELECT unnest(queues) FROM queue.node WHERE lease_until > now()
+        )
+        SELECT n.name, coalesce(q.paused, false) AS paused, ready.count AS ready, scheduled.count AS scheduled,
+            running.count AS running, parked.count AS parked,
+            extract(epoch FROM now() - ready.oldest)::float8 AS oldest_ready_seconds,
+            (SELECT count(*) FROM queue.node w WHERE w.lease_until > now() AND n.name = ANY(w.queues)) AS nodes
+        FROM names n
+        LEFT JOIN queue.queue q ON q.name = n.name
+        CROSS JOIN LATERAL (SELECT count(*), min(run_at) AS oldest FROM
+            (SELECT run_at FROM queue.job j WHERE j.queue = n.name AND j.state = 0 LIMIT $1) j) ready
+        CROSS JOIN LATERAL (SELECT count(*) FROM
+            (SELECT FROM queue.job j WHERE j.queue = n.name AND j.state = 1 LIMIT $1) j) scheduled
+        CROSS JOIN LATERAL (SELECT count(*) FROM
+            (SELECT FROM queue.job j WHERE j.queue = n.name AND j.state = 2 LIMIT $1) j) running
+        CROSS JOIN LATERAL (SELECT count(*) FROM
+            (SELECT FROM queue.job j WHERE j.queue = n.name AND j.state = 3 LIMIT $1) j) parked
+        ORDER BY n.name
+        "#,
+    )
+    .bind(COUNTED_TO + 1)
+    .fetch_all(&mut *tx)
+    .await
+}
+
+/// What was finished in one minute.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, sqlx::FromRow)]
+pub struct MinuteRow {
+    /// The minute.
+    pub minute: DateTime<Utc>,
+    /// Jobs completed or skipped.
+    pub done: i64,
+    /// Jobs that ended as dead letters.
+    pub discarded: i64,
+}
+
+/// The last hour minute by minute, quiet ones included; of one queue or of all.
+pub async fn rates(db: &mut PgConnection, queue: Option<&str>) -> sqlx::Result<Vec<MinuteRow>> {
+    let mut tx = question(db).await?;
+    sqlx::query_as(
+        r#"
+        SELECT m.minute, count(h.id) FILTER (WHERE h.outcome IN ('completed', 'skipped')) AS done,
+            count(h.id) FILTER (WHERE h.outcome = 'discarded') AS discarded
+        FROM generate_series(date_trunc('minute', now()) - interval '59 minutes', date_trunc('minute', now()),
+            interval '1 minute') AS m (minute)
+        LEFT JOIN (
+            SELECT id, outcome, date_trunc('minute', finished_at) AS minute
+            FROM queue.job_history
+            WHERE finished_at >= date_trunc('minute', now()) - interval '59 minutes'
+                AND ($1::text IS NULL OR queue = $1)
+        ) h ON h.minute = m.minute
+        GROUP BY m.minute
+        ORDER BY m.minute
+        "#,
+    )
+    .bind(queue)
+    .fetch_all(&mut *tx)
+    .await
+}
+
+/// Dead letters of one cause.
+#[derive(Debug, Clone, Serialize, sqlx::FromRow)]
+pub struct FailureRow {
+    /// The kind of job.
+    pub kind: String,
+    /// The error with numbers and ids left out.
+    pub fingerprint: String,
+    /// How many of those looked at.
+    pub count: Counted,
+    /// How many lanes they belong to.
+    pub lanes: i64,
+    /// The first of them.
+    pub first_at: DateTime<Utc>,
+    /// The last of them.
+    pub last_at: DateTime<Utc>,
+    /// The last one's id.
+    pub sample: i64,
+}
+
+/// The newest dead letters grouped by their error, the most frequent first.
+pub async fn failures(db: &mut PgConnection) -> sqlx::Result<Vec<FailureRow>> {
+    let mut tx = question(db).await?;
+    sqlx::query_as(
+        r#"
+        SELECT kind, fingerprint, count(*), count(DISTINCT lane) AS lanes, min(finished_at) AS first_at,
+            max(finished_at) AS last_at, max(id) AS sample
+        FROM (
+            SELECT id, kind, lane, finished_at, regexp_replace(
+                left(coalesce(errors -> -1 ->> 'error', reason, ''), 200),
+                '[0-9a-fA-F]{8}-[0-9a-fA-F-]{27}|[0-9]+', '#', 'g') AS fingerprint
+            FROM queue.job_history
+            WHERE outcome = 'discarded'
+            ORDER BY finished_at DESC, id DESC
+            LIMIT $1
+        ) newest
+        GROUP BY kind, fingerprint
+        ORDER BY count(*) DESC, kind, fingerprint
+        LIMIT 100
+        "#,
+    )
+    .bind(COUNTED_TO + 1)
+    .fetch_all(&mut *tx)
+    .await
+}
+
+/// A process that works, or did so within the hour.
+#[derive(Debug, Clone, Serialize, sqlx::FromRow)]
+pub struct NodeRow {
+    /// Its id, one a start.
+    pub id: i64,
+    /// The machine it runs on.
+    pub host: String,
+    /// Its process id there.
+    pub pid: i32,
+    /// The program's version.
+    pub version: String,
+    /// The queues that it serves.
+    pub queues: Vec<String>,
+    /// When it started.
+    pub started_at: DateTime<Utc>,
+    /// Whether its lease holds.
+    pub alive: bool,
+    /// Seconds since it renewed its lease.
+    pub seen_seconds_ago: f64,
+    /// The jobs that it runs.
+    pub running: Counted,
+}
+
+/// Every node, the live ones first.
+pub async fn nodes(db: &mut PgConnection) -> sqlx::Result<Vec<NodeRow>> {
+    let mut tx = question(db).await?;
+    sqlx::query_as(
+        r#"
+        SELECT n.id, n.host, n.pid, n.version, n.queues, n.started_at, n.lease_until > now() AS alive,
+            extract(epoch FROM now() - n.seen_at)::float8 AS seen_seconds_ago,
+            (SELECT count(*) FROM (SELECT FROM queue.job j WHERE j.state = 2 AND j.lease_by = n.id LIMIT $1) j)
+                AS running
+        FROM queue.node n
+        ORDER BY alive DESC, n.id
+        LIMIT 1000
+        "#,
+    )
+    .bind(COUNTED_TO + 1)
+    .fetch_all(&mut *tx)
+    .await
+}

@@ -1,0 +1,96 @@
+//! What keeps the tables in order: one loop, in every process that works; doing it twice does no harm.
+
+use std::time::Duration;
+
+use sqlx::{PgConnection, PgPool};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::history;
+
+/// How often the tables are looked after.
+const EVERY: Duration = Duration::from_secs(300);
+/// Partitions made ahead of the day they are needed.
+const DAYS_AHEAD: u16 = 7;
+/// Days for which the ledger of ticks is kept.
+const TICKS_KEPT: i32 = 400;
+
+/// Looks after the tables until it is told to stop.
+#[derive(Debug, Clone)]
+pub struct Maintenance {
+    /// For how many days finished jobs are kept.
+    pub keep_days: u16,
+}
+
+/// What one round did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Maintained {
+    /// Partitions made.
+    pub made: i64,
+    /// Partitions dropped.
+    pub dropped: Vec<String>,
+    /// Nodes long dead, with nothing left in their name, forgotten.
+    pub nodes: u64,
+    /// Old rows of the ledger of ticks removed.
+    pub ticks: u64,
+}
+
+impl Maintenance {
+    /// Works until `stop`; a round that fails is tried again with the next.
+    pub async fn run(self, pool: PgPool, stop: CancellationToken) {
+        while !stop.is_cancelled() {
+            match self.once(&pool).await {
+                Ok(done) if done == Maintained::default() => {}
+                Ok(done) => info!(
+                    made = done.made,
+                    dropped = done.dropped.len(),
+                    nodes = done.nodes,
+                    "Looked after the queue's tables"
+                ),
+                Err(error) => warn!("Cannot look after the queue's tables for now: {error}"),
+            }
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = tokio::time::sleep(EVERY) => {}
+            }
+        }
+    }
+
+    /// One round.
+    pub async fn once(&self, pool: &PgPool) -> sqlx::Result<Maintained> {
+        let mut db = pool.acquire().await?;
+        Ok(Maintained {
+            made: history::make_partitions(&mut db, DAYS_AHEAD).await?,
+            dropped: history::drop_older(&mut db, self.keep_days).await?,
+            nodes: forget_nodes(&mut db).await?,
+            ticks: forget_ticks(&mut db).await?,
+        })
+    }
+}
+
+/// Nodes are shown for an hour after their end.
+async fn forget_nodes(db: &mut PgConnection) -> sqlx::Result<u64> {
+    let gone = sqlx::query(
+        r#"
+        DELETE FROM queue.node n
+        WHERE n.lease_until < now() - interval '1 hour'
+            AND NOT EXISTS (SELECT FROM queue.job j WHERE j.state = 2 AND j.lease_by = n.id)
+        "#,
+    )
+    .execute(db)
+    .await?;
+    Ok(gone.rows_affected())
+}
+
+async fn forget_ticks(db: &mut PgConnection) -> sqlx::Result<u64> {
+    let gone = sqlx::query(
+        r#"
+        DELETE FROM queue.schedule_tick
+        WHERE due_at < now() - make_interval(days => $1)
+        "#,
+    )
+    .bind(TICKS_KEPT)
+    .execute(db)
+    .await?;
+    Ok(gone.rows_affected())
+}
