@@ -3,9 +3,11 @@
 mod check;
 mod completions;
 mod failure;
+mod jobs;
 mod listing;
 mod migrate;
 mod openapi;
+mod queues;
 mod schedules;
 mod serve;
 
@@ -14,9 +16,11 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::{CommandFactory, Parser, Subcommand};
+use sqlx::Postgres;
+use sqlx::pool::PoolConnection;
 
 use crate::config::{self, Config, Sources};
-use crate::telemetry;
+use crate::{database, telemetry};
 
 pub use failure::Failure;
 
@@ -58,6 +62,10 @@ enum Command {
     Migrate(migrate::Args),
     /// Look for mistakes in the settings and name them all
     Check(check::Args),
+    /// Look at jobs, run them again, call them off
+    Jobs(jobs::Args),
+    /// List the queues and how they stand
+    Queues(queues::Args),
     /// List what runs by the clock
     Schedules(schedules::Args),
     /// Print the description of the REST API
@@ -91,6 +99,8 @@ fn run(cli: Cli) -> Result<(), Failure> {
             Command::Serve(args) => serve::run(&args, settings_with_database(&sources)?).await,
             Command::Migrate(args) => migrate::run(&args, settings_with_database(&sources)?).await,
             Command::Check(args) => check::run(&args, &sources).await,
+            Command::Jobs(args) => jobs::run(args, settings_with_database(&sources)?).await,
+            Command::Queues(args) => queues::run(&args, settings_with_database(&sources)?).await,
             Command::Schedules(args) => {
                 schedules::run(&args, settings_with_database(&sources)?).await
             }
@@ -118,6 +128,14 @@ fn settings_with_database(sources: &Sources) -> Result<Arc<Config>, Failure> {
     let config = settings(sources)?;
     need_database(&config)?;
     Ok(config)
+}
+
+/// The one connection of an errand.
+async fn database(config: &Config) -> Result<PoolConnection<Postgres>, Failure> {
+    let pool = database::connect(&config.database, "cli", 1).await?;
+    database::check_migrated(&pool).await?;
+    let db = pool.acquire().await.map_err(anyhow::Error::new)?;
+    Ok(db)
 }
 
 fn need_database(config: &Config) -> Result<(), Failure> {

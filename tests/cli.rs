@@ -106,6 +106,59 @@ async fn migrate_says_what_it_does() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn jobs_are_listed_shown_retried_and_cancelled() {
+    let world = World::new().await;
+    let env = [("DATABASE_URL", world.database_url()), ("RUST_LOG", "warn")];
+    assert_snapshot!("jobs_none", leadmill(&["jobs", "ls"], &env));
+    sqlx::query(
+        r#"INSERT INTO queue.job (queue, kind, state, run_at, payload, attempt, max_attempts, errors, created_at) VALUES
+            ('mail', 'send_mail', 1, '2099-01-02T03:04:05Z', '{"message": 1}', 2, 20,
+                '[{"attempt": 1, "at": "2030-01-01T00:00:00Z", "error": "421 busy"},
+                  {"attempt": 2, "at": "2030-01-01T00:01:00Z", "error": "421 still busy"}]', '2030-01-01T00:00:00Z'),
+            ('score', 'score_lead', 0, '2030-01-01T00:00:00Z', '{"lead": 7}', 0, 20, '[]', '2030-01-01T00:00:01Z')"#,
+    )
+    .execute(&world.pool)
+    .await
+    .unwrap();
+
+    assert_snapshot!("jobs_listed", leadmill(&["jobs", "ls"], &env));
+    assert_snapshot!(
+        "jobs_filtered",
+        leadmill(&["jobs", "ls", "--queue", "mail", "--json"], &env)
+    );
+    assert_snapshot!("job_shown", leadmill(&["jobs", "show", "1"], &env));
+    let page = leadmill(&["jobs", "ls", "--limit", "1"], &env);
+    let next = page.trim().rsplit(' ').next().unwrap();
+    assert!(
+        leadmill(&["jobs", "ls", "--limit", "1", "--cursor", next], &env).contains("send_mail")
+    );
+    assert_snapshot!(
+        "jobs_cursor",
+        leadmill(&["jobs", "ls", "--cursor", "x"], &env)
+    );
+
+    assert_eq!(
+        leadmill(&["jobs", "retry", "1"], &env),
+        "exit 0\nIt runs now.\n"
+    );
+    assert_snapshot!("job_ready", leadmill(&["jobs", "retry", "1"], &env));
+    assert_eq!(
+        leadmill(&["jobs", "cancel", "2", "--reason", "not wanted"], &env),
+        "exit 0\nIt is cancelled.\n"
+    );
+    assert!(leadmill(&["jobs", "show", "2"], &env).contains("reason      not wanted"));
+    assert_eq!(
+        leadmill(&["jobs", "retry", "2", "--json"], &env),
+        "exit 0\n{\n  \"retried\": 3\n}\n"
+    );
+    assert_snapshot!("job_unknown", leadmill(&["jobs", "show", "99"], &env));
+    assert_snapshot!(
+        "queues",
+        leadmill(&["queues"], &env).replace(|c: char| c.is_ascii_digit(), "#")
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn schedules_are_listed_for_people_and_for_scripts() {
     let world = World::new().await;
     let env = [("DATABASE_URL", world.database_url()), ("RUST_LOG", "warn")];

@@ -8,7 +8,7 @@ use super::Failure;
 /// What every listing can be asked for.
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub(super) struct Format {
-    /// Print JSON, one array of objects
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }
@@ -23,9 +23,7 @@ impl Format {
         nothing: &str,
     ) -> Result<(), Failure> {
         if self.json {
-            let text = serde_json::to_string_pretty(rows).map_err(anyhow::Error::new)?;
-            println!("{text}");
-            return Ok(());
+            return self.value(&rows);
         }
         if rows.is_empty() {
             println!("{nothing}");
@@ -41,6 +39,20 @@ impl Format {
         for line in table.lines() {
             println!("{}", line.trim_end());
         }
+        Ok(())
+    }
+}
+
+impl Format {
+    /// Whether JSON was asked for.
+    pub(super) fn is_json(self) -> bool {
+        self.json
+    }
+
+    /// Print one value as JSON.
+    pub(super) fn value<T: Serialize>(self, value: &T) -> Result<(), Failure> {
+        let text = serde_json::to_string_pretty(value).map_err(anyhow::Error::new)?;
+        println!("{text}");
         Ok(())
     }
 }

@@ -7,7 +7,6 @@ use queue::schedule;
 use super::Failure;
 use super::listing::{Format, moment, or_dash};
 use crate::config::Config;
-use crate::database;
 
 /// Arguments of `leadmill schedules`.
 #[derive(Debug, clap::Args)]
@@ -17,8 +16,7 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: &Args, config: Arc<Config>) -> Result<(), Failure> {
-    let pool = database::connect(&config.database, "cli", 1).await?;
-    let mut db = pool.acquire().await.map_err(anyhow::Error::new)?;
+    let mut db = super::database(&config).await?;
     let rows = schedule::list(&mut db).await.map_err(anyhow::Error::new)?;
     args.format.print(
         &rows,
