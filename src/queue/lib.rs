@@ -1,9 +1,32 @@
 //! A durable job queue on Postgres that knows no business.
+//!
+//! A [`Job`] is enqueued in the caller's transaction and runs, at least once, on some process that has it in its
+//! [`Registry`]. A claim is a lease; whatever is told about a job under an older claim is refused.
 
 pub mod admin;
+mod attempt;
+mod backoff;
+mod enqueue;
 pub mod history;
+mod job;
+mod key;
 pub mod maintenance;
+mod outcome;
+mod registry;
 pub mod schedule;
+mod store;
+mod text;
+pub mod trace;
+mod wake;
+
+pub use attempt::{Attempt, JobId, StaleClaim};
+pub use backoff::Backoff;
+pub use enqueue::{Enqueue, EnqueueError, Enqueued, enqueue, enqueue_many, job};
+pub use job::{Job, JobResult};
+pub use key::Key;
+pub use outcome::Outcome;
+pub use registry::{CheckError, Registry};
+pub use wake::Wake;
 
 #[cfg(test)]
 mod model;

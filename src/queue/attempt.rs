@@ -1,0 +1,88 @@
+//! What a job is told about the attempt that runs it.
+
+use std::borrow::Cow;
+use std::fmt::{self, Display};
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use crate::store;
+
+/// The number of a job, given when it is enqueued and kept in its history.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    serde::Serialize,
+    serde::Deserialize,
+    sqlx::Type,
+)]
+#[serde(transparent)]
+#[sqlx(transparent)]
+pub struct JobId(pub i64);
+
+impl Display for JobId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// One attempt at a job: which, the how manieth, and the claim that entitles to its outcome.
+#[derive(Debug, Clone)]
+pub struct Attempt {
+    /// The job.
+    pub job: JobId,
+    /// The claim; an outcome told under an older one is refused.
+    pub epoch: i32,
+    /// The how manieth attempt it is, the first being 1.
+    pub number: u16,
+    /// The attempt that is the last.
+    pub max: u16,
+    /// The queue that it waited in.
+    pub queue: Arc<str>,
+    /// The kind of the job, as it was enqueued.
+    pub kind: Cow<'static, str>,
+    /// Whom it belongs to.
+    pub lane: Option<Uuid>,
+    /// When it was to run.
+    pub scheduled_at: DateTime<Utc>,
+    /// When it was enqueued.
+    pub created_at: DateTime<Utc>,
+    /// The trace parent of what enqueued it.
+    pub trace: Option<Arc<str>>,
+}
+
+/// Why a job may not go on.
+#[derive(Debug, thiserror::Error)]
+pub enum StaleClaim {
+    /// It was taken back, as this process looked dead; it runs elsewhere or will.
+    #[error("the claim on job {0} is gone")]
+    Gone(JobId),
+    /// Whether it was could not be found out.
+    #[error("could not make sure of the claim")]
+    Database(#[from] sqlx::Error),
+}
+
+impl Attempt {
+    /// Whether a failure now makes it a dead letter.
+    pub fn is_last(&self) -> bool {
+        self.number >= self.max
+    }
+
+    /// Makes sure that the job is still this attempt's and stays so until the transaction of `db` ends: what is
+    /// committed after it was written by nobody who had been taken for dead.
+    pub async fn fence(&self, db: &mut PgConnection) -> Result<(), StaleClaim> {
+        if store::lock_claim(db, self.job, self.epoch).await? {
+            Ok(())
+        } else {
+            Err(StaleClaim::Gone(self.job))
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! Put jobs into the queue, as part of the caller's transaction.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use crate::key::{self, Clash};
+use crate::store::insert::{self, New};
+use crate::{Job, JobId, Key, text, trace};
+
+/// What became of a job that was enqueued.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Enqueued {
+    /// It waits under this number.
+    New(JobId),
+    /// A live job with its key was there.
+    Exists(JobId),
+}
+
+impl Enqueued {
+    /// The number of the job that does the work.
+    pub fn id(self) -> JobId {
+        match self {
+            Self::New(id) | Self::Exists(id) => id,
+        }
+    }
+}
+
+/// Why a job could not be enqueued.
+#[derive(Debug, thiserror::Error)]
+pub enum EnqueueError {
+    /// Its payload cannot be written as JSON.
+    #[error("the payload of {kind} cannot be written")]
+    Payload {
+        /// The kind of job.
+        kind: &'static str,
+        /// What is wrong with it.
+        #[source]
+        why: serde_json::Error,
+    },
+    /// A text in its payload or its key has a NUL character, which the database cannot store.
+    #[error("the payload or key of {0} has a NUL character")]
+    Nul(&'static str),
+    /// Its key is longer than an index can hold.
+    #[error("the key of {0} is longer than 1000 bytes")]
+    LongKey(&'static str),
+    /// The database refused.
+    #[error("could not write to the queue")]
+    Database(#[from] sqlx::Error),
+}
+
+/// Enqueues `job`: it runs if and only if the transaction of `db` commits.
+pub async fn enqueue<J: Job>(db: &mut PgConnection, job: &J) -> Result<Enqueued, EnqueueError> {
+    self::job(job).enqueue(db).await
+}
+
+/// Enqueues many jobs in few statements; says how many were new.
+pub async fn enqueue_many<J: Job>(db: &mut PgConnection, jobs: &[J]) -> Result<u64, EnqueueError> {
+    let mut new = 0;
+    for jobs in jobs.chunks(insert::MOST) {
+        let mut plain = Vec::with_capacity(jobs.len());
+        for job in jobs {
+            let one = self::job(job);
+            if one
+                .key
+                .as_ref()
+                .is_some_and(|key| key.clash != Clash::Ignore)
+            {
+                let enqueued = one.enqueue(db).await?;
+                new += u64::from(matches!(enqueued, Enqueued::New(_)));
+            } else {
+                plain.push(one.checked()?);
+            }
+        }
+        new += insert::many(db, plain).await?;
+    }
+    Ok(new)
+}
+
+/// A job about to be enqueued otherwise than its type says.
+pub fn job<J: Job>(job: &J) -> Enqueue {
+    Enqueue {
+        kind: J::NAME,
+        queue: J::QUEUE,
+        version: J::VERSION,
+        priority: J::PRIORITY,
+        max_attempts: J::MAX_ATTEMPTS,
+        payload: serde_json::to_string(job),
+        key: job.key(),
+        lane: job.lane(),
+        at: None,
+        after: Duration::ZERO,
+    }
+}
+
+/// See [`job`].
+#[derive(Debug)]
+#[must_use = "nothing is enqueued before `enqueue` is called"]
+pub struct Enqueue {
+    kind: &'static str,
+    queue: &'static str,
+    version: u16,
+    priority: i16,
+    max_attempts: u16,
+    payload: serde_json::Result<String>,
+    key: Option<Key>,
+    lane: Option<Uuid>,
+    at: Option<DateTime<Utc>>,
+    after: Duration,
+}
+
+impl Enqueue {
+    /// Not before `at`.
+    pub fn at(mut self, at: DateTime<Utc>) -> Self {
+        self.at = Some(at);
+        self
+    }
+
+    /// Not before `wait` has passed.
+    pub fn after(mut self, wait: Duration) -> Self {
+        self.after = wait;
+        self
+    }
+
+    /// With another priority; lower goes first.
+    pub fn priority(mut self, priority: i16) -> Self {
+        self.priority = priority;
+        self
+    }
+
+    /// Under another key.
+    pub fn key(mut self, key: Key) -> Self {
+        self.key = Some(key);
+        self
+    }
+
+    /// In another lane.
+    pub fn lane(mut self, lane: Uuid) -> Self {
+        self.lane = Some(lane);
+        self
+    }
+
+    /// Enqueues it: it runs if and only if the transaction of `db` commits.
+    pub async fn enqueue(self, db: &mut PgConnection) -> Result<Enqueued, EnqueueError> {
+        let clash = self.key.as_ref().map(|key| key.clash);
+        let new = self.checked()?;
+        let enqueued = match clash {
+            None => Enqueued::New(insert::one(db, &new).await?),
+            Some(clash) => insert::keyed(db, &new, clash).await?,
+        };
+        Ok(enqueued)
+    }
+
+    /// The row, if the database can hold it: nothing that it refuses may spoil the caller's transaction.
+    fn checked(self) -> Result<New, EnqueueError> {
+        let kind = self.kind;
+        let payload = self
+            .payload
+            .map_err(|why| EnqueueError::Payload { kind, why })?;
+        let key = self.key.map(|key| key.text);
+        if text::json_has_nul(&payload) || key.as_ref().is_some_and(|key| key.contains('\0')) {
+            return Err(EnqueueError::Nul(kind));
+        }
+        if key.as_ref().is_some_and(|key| key.len() > key::LONGEST) {
+            return Err(EnqueueError::LongKey(kind));
+        }
+        Ok(New {
+            queue: self.queue,
+            kind,
+            version: i16::try_from(self.version).unwrap_or(i16::MAX),
+            priority: self.priority,
+            max_attempts: i16::try_from(self.max_attempts.max(1)).unwrap_or(i16::MAX),
+            payload,
+            key,
+            lane: self.lane,
+            at: self.at,
+            after: self.after,
+            trace: trace::current(),
+        })
+    }
+}

@@ -1,0 +1,46 @@
+//! Every statement on the hot table that is not a question of people: one function a statement.
+
+pub(crate) mod insert;
+
+use sqlx::{PgConnection, PgPool};
+
+use crate::JobId;
+
+/// Where wake-ups are sent.
+pub(crate) const CHANNEL: &str = "leadmill_queue";
+
+/// Holds a running job for the transaction if it is still of this claim.
+pub(crate) async fn lock_claim(
+    db: &mut PgConnection,
+    job: JobId,
+    epoch: i32,
+) -> sqlx::Result<bool> {
+    let held: Option<i64> = sqlx::query_scalar(
+        r#"
+        SELECT id
+        FROM queue.job
+        WHERE id = $1 AND epoch = $2 AND state = 2
+        FOR UPDATE
+        "#,
+    )
+    .bind(job)
+    .bind(epoch)
+    .fetch_optional(db)
+    .await?;
+    Ok(held.is_some())
+}
+
+/// Wakes whoever listens.
+///
+/// The commit need not reach the disk: what it says is not worth more than the moment.
+pub(crate) async fn notify(pool: &PgPool, sender: &str) -> sqlx::Result<()> {
+    let mut tx = pool
+        .begin_with("BEGIN; SET LOCAL synchronous_commit = off")
+        .await?;
+    sqlx::query("SELECT pg_notify($1, $2)")
+        .bind(CHANNEL)
+        .bind(sender)
+        .execute(&mut *tx)
+        .await?;
+    tx.commit().await
+}

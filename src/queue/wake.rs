@@ -1,0 +1,108 @@
+//! Tell workers that there is something to do, after the transaction that says so.
+//!
+//! Workers also look by themselves, so a wake-up that is lost costs a moment and nothing else. It is never part of the
+//! transaction that enqueues: a notification there would make all commits queue behind each other.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
+
+use sqlx::PgPool;
+use tokio::sync::Notify;
+use tracing::debug;
+
+use crate::store;
+
+/// Wake-ups of other processes are at least this far apart.
+const APART: Duration = Duration::from_millis(10);
+
+/// Wakes the workers of this process and of all others. Cheap to clone and to call.
+#[derive(Debug, Clone)]
+pub struct Wake {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    pool: PgPool,
+    /// Told from the others' when its own notification comes back.
+    sender: u64,
+    local: Notify,
+    told: AtomicU8,
+}
+
+/// Nobody is telling the others.
+const QUIET: u8 = 0;
+/// A task tells the others.
+const TELLING: u8 = 1;
+/// It has to tell once more.
+const AGAIN: u8 = 2;
+
+impl Wake {
+    /// One that tells other processes through the database of `pool`.
+    pub fn new(pool: PgPool) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                pool,
+                sender: rand::random(),
+                local: Notify::new(),
+                told: AtomicU8::new(QUIET),
+            }),
+        }
+    }
+
+    /// There may be something to do. Call it after the commit.
+    pub fn notify(&self) {
+        self.shared.local.notify_one();
+        self.tell_others();
+    }
+
+    /// Tells the other processes only.
+    pub(crate) fn tell_others(&self) {
+        let told = &self.shared.told;
+        let begin = told.fetch_update(Ordering::AcqRel, Ordering::Acquire, |told| match told {
+            QUIET => Some(TELLING),
+            TELLING => Some(AGAIN),
+            _ => None,
+        }) == Ok(QUIET);
+        if begin && let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(tell(self.shared.clone()));
+        } else if begin {
+            told.store(QUIET, Ordering::Release);
+        }
+    }
+
+    /// Wakes this process only.
+    pub(crate) fn notify_local(&self) {
+        self.shared.local.notify_one();
+    }
+
+    /// Waits until this process is woken.
+    pub(crate) async fn woken(&self) {
+        self.shared.local.notified().await;
+    }
+
+    /// What its notifications carry.
+    pub(crate) fn sender(&self) -> String {
+        format!("{:016x}", self.shared.sender)
+    }
+}
+
+/// Tells the others until nobody has asked for it since.
+async fn tell(shared: Arc<Shared>) {
+    let sender = format!("{:016x}", shared.sender);
+    loop {
+        if let Err(error) = store::notify(&shared.pool, &sender).await {
+            debug!("Other processes were not woken and will look by themselves: {error}");
+        }
+        tokio::time::sleep(APART).await;
+        let told = &shared.told;
+        if told
+            .compare_exchange(TELLING, QUIET, Ordering::AcqRel, Ordering::Acquire)
+            .is_ok()
+        {
+            return;
+        }
+        told.store(TELLING, Ordering::Release);
+    }
+}
