@@ -36,7 +36,7 @@ async fn dead(db: &mut PgConnection, ago: i32, error: &str, key: Option<&str>) -
         INSERT INTO queue.job_history (id, queue, kind, version, priority, payload, attempt, max_attempts, errors,
             unique_key, created_at, finished_at, outcome)
         SELECT coalesce(max(id), 1000) + 1, 'mail', 'send_mail', 1, 0, '{"n": 1}', 3, 3, $1, $2, now(),
-            now() - make_interval(mins => $3), 'discarded'
+            date_trunc('minute', now()) - make_interval(mins => $3), 'discarded'
         FROM queue.job_history
         RETURNING id
         "#,
