@@ -19,6 +19,8 @@ use chrono_tz::Tz;
 use futures::future::BoxFuture;
 use sqlx::PgConnection;
 
+use crate::{Job, enqueue};
+
 pub use cadence::Cadence;
 pub use crontab::{Cron, CronError};
 pub use operate::{
@@ -76,6 +78,22 @@ pub enum ScheduleError {
 }
 
 impl Schedule {
+    /// A schedule that enqueues what `make` gives for the tick's nominal time.
+    pub fn new<J: Job>(
+        name: impl Into<String>,
+        make: impl Fn(DateTime<Utc>) -> J + Send + Sync + 'static,
+    ) -> Self {
+        let make = Arc::new(make);
+        Self::doing(name, move |db, due| {
+            let make = make.clone();
+            Box::pin(async move {
+                let job = make(due);
+                enqueue(db, &job).await?;
+                Ok(())
+            })
+        })
+    }
+
     /// A schedule that does as `fire` says in the tick's transaction.
     pub fn doing<F>(name: impl Into<String>, fire: F) -> Self
     where
