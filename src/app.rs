@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use domain::clock::Clock;
 use domain::store::Db;
+use queue::Wake;
 use sqlx::PgPool;
 
 use crate::config::Config;
@@ -19,6 +20,8 @@ pub struct App {
     pub db: Db,
     /// Where the time comes from.
     pub clock: Clock,
+    /// Tells workers of new jobs.
+    pub wake: Wake,
     /// How often the public may send leads.
     pub limits: Arc<Limits>,
     /// Tells streams and readiness that the process is on its way out.
@@ -27,12 +30,13 @@ pub struct App {
 
 impl App {
     /// Put the parts together.
-    pub fn new(config: Arc<Config>, pool: PgPool, clock: Clock, stop: Stop) -> Self {
+    pub fn new(config: Arc<Config>, pool: PgPool, clock: Clock, wake: Wake, stop: Stop) -> Self {
         Self {
             limits: Arc::new(Limits::new(&config.intake)),
             config,
             db: Db::new(pool),
             clock,
+            wake,
             stop,
         }
     }

@@ -58,6 +58,7 @@ impl World {
             Arc::new(Config::default()),
             pool.clone(),
             clock.clone(),
+            queue::Wake::new(pool.clone()),
             Stop::default(),
         );
         Self {

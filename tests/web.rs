@@ -37,7 +37,14 @@ pub(crate) fn web(world: &World, change: impl FnOnce(&mut Config)) -> Router {
     config.intake.per_ip_burst = 10_000;
     change(&mut config);
     let (pool, clock) = (world.pool.clone(), world.clock.clone());
-    serve::router(App::new(Arc::new(config), pool, clock, Stop::default()))
+    let wake = queue::Wake::new(pool.clone());
+    serve::router(App::new(
+        Arc::new(config),
+        pool,
+        clock,
+        wake,
+        Stop::default(),
+    ))
 }
 
 /// An org of its own name and status.

@@ -27,7 +27,8 @@ pub(super) async fn run(args: &Args, config: Arc<Config>) -> Result<(), Failure>
         database::connect(&config.database, "serve", config.database.max_connections).await?;
     database::check_migrated(&pool).await?;
     let address = args.listen.unwrap_or(config.http.listen);
-    let app = App::new(config, pool, Clock::system(), stop);
+    let wake = queue::Wake::new(pool.clone());
+    let app = App::new(config, pool, Clock::system(), wake, stop);
 
     let listener = TcpListener::bind(address)
         .await
