@@ -168,6 +168,26 @@ async fn a_dead_letter_is_retried_under_a_new_id() {
 }
 
 #[tokio::test]
+async fn a_dead_letter_goes_on_where_it_was_and_a_completed_job_starts_anew() {
+    let world = World::new().await;
+    let mut db = world.pool.acquire().await.unwrap();
+    for (outcome, kept) in [("discarded", Some(json!(9))), ("completed", None)] {
+        let old = dead(&mut db, 5, "no", None).await;
+        sqlx::query("UPDATE queue.job_history SET progress = '9', outcome = $2 WHERE id = $1")
+            .bind(old)
+            .bind(outcome)
+            .execute(&mut *db)
+            .await
+            .unwrap();
+        let Act::Retried(new) = admin::retry(&mut db, old).await.unwrap() else {
+            panic!("it was finished");
+        };
+        let shown = admin::show(&mut db, new).await.unwrap().unwrap();
+        assert_eq!(shown.progress, kept, "{outcome}");
+    }
+}
+
+#[tokio::test]
 async fn each_state_allows_what_makes_sense_and_refuses_the_rest_with_a_reason() {
     let world = World::new().await;
     let mut db = world.pool.acquire().await.unwrap();

@@ -44,6 +44,8 @@ pub enum Refused {
 }
 
 /// Runs a finished job again under a new id, or a scheduled one now.
+///
+/// A dead letter goes on from the progress it had noted; one that was completed starts anew.
 pub async fn retry(db: &mut PgConnection, id: i64) -> Result<Act, Refused> {
     let mut tx = db.begin().await?;
     let act = match lock(&mut tx, id).await? {
@@ -74,7 +76,8 @@ async fn bring_back(db: &mut PgConnection, id: i64) -> Result<i64, Refused> {
         r#"
         INSERT INTO queue.job (queue, kind, version, priority, lane, payload, max_attempts, unique_key, trace,
             progress, retried_from)
-        SELECT queue, kind, version, priority, lane, payload, max_attempts, unique_key, trace, progress, id
+        SELECT queue, kind, version, priority, lane, payload, max_attempts, unique_key, trace,
+            CASE WHEN outcome = 'discarded' THEN progress END, id
         FROM queue.job_history
         WHERE id = $1
         ON CONFLICT (kind, unique_key) WHERE unique_key IS NOT NULL DO NOTHING
