@@ -15,6 +15,7 @@ use tracing::{info, warn};
 use crate::api;
 use crate::app::App;
 use crate::database;
+use crate::intake;
 use crate::stop::Stop;
 use crate::telemetry;
 use crate::web::layers;
@@ -22,7 +23,7 @@ use crate::web::problem::Problem;
 
 /// Everything that `leadmill serve` answers.
 pub fn router(app: App) -> Router {
-    let mut routes = health().merge(api::router());
+    let mut routes = health().merge(intake::router()).merge(api::router());
     if app.config.http.metrics {
         routes = routes.merge(metrics());
     }

@@ -5,6 +5,7 @@ mod cli;
 mod config;
 mod database;
 mod harness;
+mod intake;
 mod postgres_cluster;
 mod processes;
 mod queue;

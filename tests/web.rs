@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use axum::http::Request;
+use axum::http::{Request, header};
 use domain::id::OrgId;
 use http_body_util::BodyExt;
 use leadmill::app::App;
 use leadmill::config::Config;
 use leadmill::serve;
 use leadmill::stop::Stop;
+use sqlx::PgPool;
 use tower::ServiceExt;
 
 use crate::harness::World;
@@ -32,11 +33,16 @@ const SHOWN: [&str; 11] = [
 
 /// The web side of a world under other settings.
 pub(crate) fn web(world: &World, change: impl FnOnce(&mut Config)) -> Router {
+    web_on(world, world.pool.clone(), change)
+}
+
+/// The same with another way to the database.
+pub(crate) fn web_on(world: &World, pool: PgPool, change: impl FnOnce(&mut Config)) -> Router {
     let mut config = Config::default();
     config.intake.per_ip_per_minute = 10_000;
     config.intake.per_ip_burst = 10_000;
     change(&mut config);
-    let (pool, clock) = (world.pool.clone(), world.clock.clone());
+    let clock = world.clock.clone();
     let wake = queue::Wake::new(pool.clone());
     serve::router(App::new(
         Arc::new(config),
@@ -93,4 +99,12 @@ fn hide_ids(text: &str) -> String {
         }
     }
     shown + rest
+}
+
+/// A POST of `body` as `kind`.
+pub(crate) fn post(path: &str, kind: &str, body: impl Into<Body>) -> Request<Body> {
+    Request::post(path)
+        .header(header::CONTENT_TYPE, kind)
+        .body(body.into())
+        .unwrap()
 }

@@ -1,12 +1,18 @@
 //! `crm.leads.capture`: a website sends a lead; nobody needs to be signed in.
 
-use domain::id::OrgId;
+use domain::id::{IntakeEventId, OrgId};
 use domain::lead::SourceCategory;
+use domain::store::intake_events::{self, NewEvent};
 use domain::submission::Submission;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
+use tracing::{error, warn};
 
+use super::accept::{Kept, NotKept, keep};
 use super::text;
+use crate::api::trpc::Context;
+use crate::api::trpc::error::{Code, Failed};
 use crate::api::trpc::issue::Issue;
+use crate::app::App;
 
 const CLICK_IDS: [(&str, &str); 7] = [
     ("gclid", "gclid"),
@@ -26,6 +32,89 @@ const UTM: usize = 500;
 const MOST_CUSTOM_FIELDS: usize = 100;
 /// The largest whole number that JavaScript holds exactly.
 const MOST_VALUE: i64 = 9_007_199_254_740_991;
+
+/// Read the input, keep it, and tell the caller the id of the submission: the same answer for a new lead, a known one
+/// and spam, so that nobody learns who is known.
+pub async fn accept(app: &App, context: &Context, input: Option<&Value>) -> Result<Value, Failed> {
+    let client = &context.client;
+    app.limits
+        .ip(client.ip)
+        .map_err(|wait| Failed::too_many(wait.0))?;
+    let capture = parse(input)?;
+
+    let outcome = keep_capture(app, context, input, &capture).await;
+    match outcome {
+        Ok(Some(Kept::New(id) | Kept::Same(id))) => Ok(json!({ "success": true, "id": id })),
+        Ok(Some(Kept::Other(_))) => Err(Failed::new(
+            Code::Conflict,
+            "This Idempotency-Key was used for another submission",
+        )),
+        Ok(None) => Err(Failed::new(Code::NotFound, "Organisation not found")),
+        Err(Refused::TooMany(seconds)) => Err(Failed::too_many(seconds)),
+        Err(Refused::NotKept(NotKept::Outage(cause))) => {
+            warn!(error = %cause, "Turned a capture away, the database is not there");
+            Err(Failed::unavailable())
+        }
+        Err(Refused::NotKept(NotKept::Broken(cause))) => {
+            error!(error = %format!("{cause:#}"), "A capture could not be kept");
+            Err(Failed::internal(&client.request_id))
+        }
+    }
+}
+
+enum Refused {
+    TooMany(u64),
+    NotKept(NotKept),
+}
+
+impl<E: Into<NotKept>> From<E> for Refused {
+    fn from(error: E) -> Self {
+        Self::NotKept(error.into())
+    }
+}
+
+/// The id of the submission; nothing if the org is not there or not served.
+async fn keep_capture(
+    app: &App,
+    context: &Context,
+    input: Option<&Value>,
+    capture: &Capture,
+) -> Result<Option<Kept>, Refused> {
+    let Context { client, body, .. } = context;
+    let mut tx = app.db.org(capture.org).await?;
+    if !intake_events::is_served(&mut tx, capture.org).await? {
+        return Ok(None);
+    }
+    let allowed = app.limits.org(capture.org.uuid());
+    allowed.map_err(|wait| Refused::TooMany(wait.0))?;
+
+    let id = IntakeEventId::new();
+    let key = match client.idempotency_key() {
+        Some(key) => format!("key:{key}:{}", context.index),
+        None => format!("id:{id}"),
+    };
+    let own_part = input.map(Value::to_string).unwrap_or_default();
+    let event = NewEvent {
+        id,
+        org: capture.org,
+        channel: None,
+        form: None,
+        provider: "trpc",
+        dedupe_key: &key,
+        content_type: Some(client.content_type()),
+        headers: client.kept_headers(),
+        body: if context.calls == 1 {
+            body
+        } else {
+            own_part.as_bytes()
+        },
+        submission: &capture.submission,
+        remote_ip: client.ip.to_string(),
+        spam: capture.spam,
+        received_at: app.clock.now(),
+    };
+    Ok(Some(keep(app, tx, &event).await?))
+}
 
 /// A lead as the caller described it, and for whom.
 #[derive(Debug, Clone, PartialEq)]

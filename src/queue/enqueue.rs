@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use serde::Serialize;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -90,6 +91,22 @@ pub fn job<J: Job>(job: &J) -> Enqueue {
         payload: serde_json::to_string(job),
         key: job.key(),
         lane: job.lane(),
+        at: None,
+        after: Duration::ZERO,
+    }
+}
+
+/// A job of a kind that this program need not know, under the default policy; a worker that knows it decodes `payload`.
+pub fn job_named(kind: &'static str, queue: &'static str, payload: &impl Serialize) -> Enqueue {
+    Enqueue {
+        kind,
+        queue,
+        version: 1,
+        priority: 0,
+        max_attempts: 20,
+        payload: serde_json::to_string(payload),
+        key: None,
+        lane: None,
         at: None,
         after: Duration::ZERO,
     }

@@ -21,7 +21,7 @@ mod wake;
 
 pub use attempt::{Attempt, JobId, StaleClaim};
 pub use backoff::Backoff;
-pub use enqueue::{Enqueue, EnqueueError, Enqueued, enqueue, enqueue_many, job};
+pub use enqueue::{Enqueue, EnqueueError, Enqueued, enqueue, enqueue_many, job, job_named};
 pub use job::{Job, JobResult};
 pub use key::Key;
 pub use outcome::Outcome;

@@ -7,11 +7,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 use futures::future::join_all;
 use queue::schedule::{self, CatchUp, Schedule, ScheduleError, Ticker, tick};
-use queue::{Attempt, Job, JobResult, Outcome};
-use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 use sqlx::postgres::PgPoolOptions;
-use sqlx::types::Json;
 use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 
@@ -289,47 +286,6 @@ async fn ops_run_one_now_and_fill_in_what_never_fired() {
 
     let ran = schedule::run_now(&mut db, &daily).await.unwrap();
     assert_eq!(fired(&world, "rescore").await.last(), Some(&ran));
-}
-
-/// A job that is told for when it is.
-#[derive(Debug, Serialize, Deserialize)]
-struct Rescore {
-    due: DateTime<Utc>,
-}
-
-impl Job for Rescore {
-    const NAME: &'static str = "rescore";
-    const QUEUE: &'static str = "sweep";
-    type Ctx = ();
-
-    async fn run(&self, (): &(), _: &Attempt) -> JobResult {
-        Ok(Outcome::Done)
-    }
-}
-
-#[tokio::test]
-async fn a_tick_is_a_job_that_knows_its_nominal_time() {
-    let world = world().await;
-    let schedules = [Schedule::new("rescore", |due| Rescore { due })
-        .daily_at(3, 0)
-        .catch_up(CatchUp::All(2))];
-    define(&world, &schedules).await;
-    let due = past(&world, &schedules[0], 2).await;
-    outage_since(&world, "rescore", due[0]).await;
-
-    tick(&world.pool, &schedules).await.unwrap();
-    tick(&world.pool, &schedules).await.unwrap();
-
-    let jobs: Vec<(String, Json<Rescore>)> =
-        sqlx::query_as("SELECT queue, payload FROM queue.job WHERE kind = 'rescore' ORDER BY id")
-            .fetch_all(&world.pool)
-            .await
-            .unwrap();
-    let told: Vec<_> = jobs
-        .iter()
-        .map(|(queue, job)| (&**queue, job.due))
-        .collect();
-    assert_eq!(told, [("sweep", due[0]), ("sweep", due[1])]);
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ use super::reads;
 use crate::api::caller::Caller;
 use crate::app::App;
 use crate::commands::Refused;
+use crate::intake;
 
 /// Whether a procedure reads or writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +22,8 @@ pub enum Kind {
 /// A procedure that can be called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Procedure {
+    /// Take a lead from a website; needs nobody to be signed in.
+    Capture,
     /// Leads, page by page.
     ListLeads,
     /// One lead.
@@ -37,6 +40,7 @@ impl Procedure {
     /// The procedure of that name.
     pub fn find(path: &str) -> Option<Self> {
         match path {
+            "crm.leads.capture" => Some(Self::Capture),
             "crm.leads.list" => Some(Self::ListLeads),
             "crm.leads.get" => Some(Self::GetLead),
             "crm.leads.pipelineSummary" => Some(Self::PipelineSummary),
@@ -52,7 +56,7 @@ impl Procedure {
             Self::ListLeads | Self::GetLead | Self::PipelineSummary | Self::ListNotifications => {
                 Kind::Query
             }
-            Self::MarkNotificationRead => Kind::Mutation,
+            Self::Capture | Self::MarkNotificationRead => Kind::Mutation,
         }
     }
 
@@ -66,6 +70,7 @@ impl Procedure {
         let caller = async || Caller::identify(app, &context.client).await;
         let called = async {
             match self {
+                Self::Capture => return Ok(intake::trpc_capture::accept(app, context, input).await),
                 Self::ListLeads => reads::leads(app, &caller().await?, input).await,
                 Self::GetLead => reads::lead(app, &caller().await?, input).await,
                 Self::PipelineSummary => reads::summary(app, &caller().await?).await,

@@ -1,0 +1,74 @@
+//! The one transaction between a sender and our answer: event and job, commit, then success.
+
+use domain::id::IntakeEventId;
+use domain::store::Tx;
+use domain::store::intake_events::{self, NewEvent};
+use serde_json::json;
+
+use crate::app::App;
+use crate::web::outage::is_outage;
+
+/// What became of an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kept {
+    /// It is kept, and its job is waiting.
+    New(IntakeEventId),
+    /// The same came before, under this id.
+    Same(IntakeEventId),
+    /// Something else came before under the same key, with this id.
+    Other(IntakeEventId),
+}
+
+/// Why nothing was kept.
+#[derive(Debug, thiserror::Error)]
+pub enum NotKept {
+    /// The database is not there just now; the sender is to try again.
+    #[error("the database cannot be reached")]
+    Outage(#[source] sqlx::Error),
+    /// Our mistake.
+    #[error("the submission could not be kept")]
+    Broken(#[source] anyhow::Error),
+}
+
+impl From<sqlx::Error> for NotKept {
+    fn from(error: sqlx::Error) -> Self {
+        if is_outage(&error) {
+            Self::Outage(error)
+        } else {
+            Self::Broken(error.into())
+        }
+    }
+}
+
+impl From<queue::EnqueueError> for NotKept {
+    fn from(error: queue::EnqueueError) -> Self {
+        match error {
+            queue::EnqueueError::Database(error) => error.into(),
+            other => Self::Broken(other.into()),
+        }
+    }
+}
+
+/// Keep `event` and leave the job that makes a lead of it; what came before under the same key is left as it is.
+pub async fn keep(app: &App, mut tx: Tx, event: &NewEvent<'_>) -> Result<Kept, NotKept> {
+    if !intake_events::insert(&mut tx, event).await? {
+        let found =
+            intake_events::find_by_key(&mut tx, event.org, event.provider, event.dedupe_key);
+        let (id, submission) = found.await?.ok_or(sqlx::Error::RowNotFound)?;
+        return Ok(if submission == *event.submission {
+            Kept::Same(id)
+        } else {
+            Kept::Other(id)
+        });
+    }
+    if !event.spam {
+        let payload = json!({ "org": event.org, "event": event.id });
+        let job = queue::job_named("process_intake", "intake", &payload);
+        job.lane(event.org.uuid()).enqueue(&mut tx).await?;
+    }
+    tx.commit().await?;
+    app.wake.notify();
+    metrics::counter!("leadmill_intake_events_total", "provider" => event.provider.to_owned())
+        .increment(1);
+    Ok(Kept::New(event.id))
+}
