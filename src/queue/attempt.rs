@@ -1,6 +1,5 @@
 //! What a job is told about the attempt that runs it.
 
-use std::borrow::Cow;
 use std::fmt::{self, Display};
 use std::sync::Arc;
 
@@ -47,8 +46,8 @@ pub struct Attempt {
     pub max: u16,
     /// The queue that it waited in.
     pub queue: Arc<str>,
-    /// The kind of the job, as it was enqueued.
-    pub kind: Cow<'static, str>,
+    /// The kind of the job, by its present name.
+    pub kind: &'static str,
     /// Whom it belongs to.
     pub lane: Option<Uuid>,
     /// When it was to run.

@@ -6,7 +6,9 @@
 pub mod admin;
 mod attempt;
 mod backoff;
+mod drain;
 mod enqueue;
+mod execute;
 pub mod history;
 mod job;
 mod key;
@@ -21,6 +23,7 @@ mod wake;
 
 pub use attempt::{Attempt, JobId, StaleClaim};
 pub use backoff::Backoff;
+pub use drain::{DrainError, Drained, Ran, drain};
 pub use enqueue::{Enqueue, EnqueueError, Enqueued, enqueue, enqueue_many, job, job_named};
 pub use job::{Job, JobResult};
 pub use key::Key;

@@ -1,6 +1,9 @@
 //! Every statement on the hot table that is not a question of people: one function a statement.
 
+pub(crate) mod claim;
 pub(crate) mod insert;
+pub(crate) mod node;
+pub(crate) mod settle;
 
 use sqlx::{PgConnection, PgPool};
 
@@ -8,6 +11,8 @@ use crate::JobId;
 
 /// Where wake-ups are sent.
 pub(crate) const CHANNEL: &str = "leadmill_queue";
+/// Most rows that one statement makes ready.
+pub(crate) const MOST_PROMOTED: i64 = 1000;
 
 /// Holds a running job for the transaction if it is still of this claim.
 pub(crate) async fn lock_claim(

@@ -1,0 +1,153 @@
+//! Take jobs that are due, for a node whose lease holds.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use sqlx::postgres::PgRow;
+use sqlx::{PgConnection, Row};
+use uuid::Uuid;
+
+use crate::JobId;
+
+/// A job that this process may run, under the epoch of its claim.
+#[derive(Debug)]
+pub(crate) struct Claimed {
+    pub(crate) id: JobId,
+    pub(crate) epoch: i32,
+    pub(crate) queue: Arc<str>,
+    pub(crate) kind: String,
+    pub(crate) version: i16,
+    pub(crate) priority: i16,
+    /// The how manieth attempt this claim is.
+    pub(crate) attempt: i16,
+    pub(crate) max_attempts: i16,
+    pub(crate) lane: Option<Uuid>,
+    pub(crate) payload: String,
+    pub(crate) trace: Option<String>,
+    pub(crate) run_at: DateTime<Utc>,
+    pub(crate) created_at: DateTime<Utc>,
+}
+
+/// How many jobs of which queue are wanted.
+#[derive(Debug, Clone)]
+pub(crate) struct Want {
+    pub(crate) queue: Arc<str>,
+    pub(crate) most: usize,
+}
+
+/// Claims the first jobs that are ready in each queue, in the order in which they are to run.
+///
+/// Rows are found along `job_claim` and updated by their place, so that no plan reads the whole table. Kinds in `not`,
+/// written as `kind@version`, are passed over.
+pub(crate) async fn claim(
+    db: &mut PgConnection,
+    node: i64,
+    wants: &[Want],
+    not: &[String],
+) -> sqlx::Result<Vec<Claimed>> {
+    let queues: Vec<&str> = wants.iter().map(|want| &*want.queue).collect();
+    let most: Vec<i32> = wants
+        .iter()
+        .map(|want| i32::try_from(want.most).unwrap_or(i32::MAX))
+        .collect();
+    let rows = sqlx::query(
+        r#"
+        UPDATE queue.job
+        SET state = 2, attempt = attempt + 1, epoch = epoch + 1, lease_by = $1, started_at = now()
+        WHERE ctid = ANY (ARRAY (
+            SELECT ready.ctid
+            FROM unnest($2::text[], $3::int[]) AS want (queue, most)
+            CROSS JOIN LATERAL (
+                SELECT j.ctid
+                FROM queue.job j
+                WHERE j.queue = want.queue AND j.state = 0
+                    AND (cardinality($4::text[]) = 0 OR (j.kind || '@' || j.version) <> ALL ($4::text[]))
+                ORDER BY j.priority, j.run_at, j.id
+                LIMIT want.most
+                FOR UPDATE SKIP LOCKED
+            ) ready
+            WHERE NOT EXISTS (SELECT FROM queue.queue q WHERE q.name = want.queue AND q.paused)
+        ))
+        RETURNING id, epoch, queue, kind, version, priority, attempt, max_attempts, lane, payload::text, trace, run_at,
+            created_at
+        "#,
+    )
+    .bind(node)
+    .bind(queues)
+    .bind(most)
+    .bind(not)
+    .fetch_all(db)
+    .await?;
+    let mut claimed = rows
+        .into_iter()
+        .map(|row| read(&row, wants))
+        .collect::<sqlx::Result<Vec<_>>>()?;
+    claimed.sort_unstable_by_key(|job| (job.priority, job.run_at, job.id));
+    Ok(claimed)
+}
+
+fn read(row: &PgRow, wants: &[Want]) -> sqlx::Result<Claimed> {
+    let queue: &str = row.try_get(2)?;
+    let queue = wants
+        .iter()
+        .find(|want| &*want.queue == queue)
+        .map_or_else(|| Arc::from(queue), |want| want.queue.clone());
+    Ok(Claimed {
+        id: row.try_get(0)?,
+        epoch: row.try_get(1)?,
+        queue,
+        kind: row.try_get(3)?,
+        version: row.try_get(4)?,
+        priority: row.try_get(5)?,
+        attempt: row.try_get(6)?,
+        max_attempts: row.try_get(7)?,
+        lane: row.try_get(8)?,
+        payload: row.try_get(9)?,
+        trace: row.try_get(10)?,
+        run_at: row.try_get(11)?,
+        created_at: row.try_get(12)?,
+    })
+}
+
+/// Makes scheduled jobs ready whose time has come, at most `most`; says how many.
+pub(crate) async fn promote(db: &mut PgConnection, most: i64) -> sqlx::Result<u64> {
+    let promoted = sqlx::query(
+        r#"
+        UPDATE queue.job
+        SET state = 0
+        WHERE ctid = ANY (ARRAY (
+            SELECT ctid
+            FROM queue.job
+            WHERE state = 1 AND run_at <= now()
+            ORDER BY run_at
+            LIMIT $1
+            FOR UPDATE SKIP LOCKED
+        ))
+        "#,
+    )
+    .bind(most)
+    .execute(db)
+    .await?;
+    Ok(promoted.rows_affected())
+}
+
+/// Makes parked jobs ready whose kind and version this process understands; says how many.
+pub(crate) async fn unpark(
+    db: &mut PgConnection,
+    kinds: &[String],
+    versions: &[i16],
+) -> sqlx::Result<u64> {
+    let released = sqlx::query(
+        r#"
+        UPDATE queue.job j
+        SET state = 0
+        FROM unnest($1::text[], $2::smallint[]) AS known (kind, version)
+        WHERE j.state = 3 AND j.kind = known.kind AND j.version <= known.version
+        "#,
+    )
+    .bind(kinds)
+    .bind(versions)
+    .execute(db)
+    .await?;
+    Ok(released.rows_affected())
+}

@@ -1,0 +1,196 @@
+//! Jobs that do as they are told, and what they note down.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use queue::{Attempt, Backoff, Job, JobId, JobResult, Key, Outcome, Registry};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sqlx::PgPool;
+use tokio::sync::Notify;
+use uuid::Uuid;
+
+/// What jobs of tests share.
+#[derive(Clone, Default)]
+pub struct Stage {
+    /// What was noted, in order.
+    notes: Arc<Mutex<Vec<String>>>,
+    /// Told at each note.
+    pub noted: Arc<Notify>,
+    /// Lets one job go on that holds.
+    pub go: Arc<Notify>,
+}
+
+impl Stage {
+    pub fn note(&self, text: impl Into<String>) {
+        self.notes.lock().unwrap().push(text.into());
+        self.noted.notify_one();
+    }
+
+    pub fn notes(&self) -> Vec<String> {
+        self.notes.lock().unwrap().clone()
+    }
+}
+
+/// Does what its payload says.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum Act {
+    Note(String),
+    Give(Value),
+    Skip,
+    Discard,
+    Snooze,
+    Fail(String),
+    RetrySoon,
+    Panic,
+    /// Notes that it began, waits until it is let go, and notes that it ended.
+    Hold(String),
+}
+
+impl Job for Act {
+    const NAME: &'static str = "act";
+    const QUEUE: &'static str = "stage";
+    const ALIASES: &'static [&'static str] = &["former_act"];
+    const MAX_ATTEMPTS: u16 = 3;
+    const TIMEOUT: Duration = Duration::from_secs(20);
+    const BACKOFF: Backoff = Backoff::fixed(Duration::from_secs(3600));
+    type Ctx = Stage;
+
+    async fn run(&self, stage: &Stage, attempt: &Attempt) -> JobResult {
+        match self {
+            Self::Note(text) => stage.note(text),
+            Self::Give(value) => return Ok(Outcome::DoneWith(value.clone())),
+            Self::Skip => return Ok(Outcome::skip("nothing to do")),
+            Self::Discard => return Ok(Outcome::discard("can never work")),
+            Self::Snooze => return Ok(Outcome::snooze(Duration::from_secs(60))),
+            // No payload can have a NUL.
+            Self::Fail(text) => anyhow::bail!("{}", text.replace("<NUL>", "\0")),
+            Self::RetrySoon => {
+                let wait = Duration::from_secs(5);
+                return Ok(Outcome::retry_after(wait, anyhow::anyhow!("busy")));
+            }
+            Self::Panic => panic!("as told"),
+            Self::Hold(text) => {
+                stage.note(format!("{text} began {}", attempt.number));
+                stage.go.notified().await;
+                stage.note(format!("{text} ended {}", attempt.number));
+            }
+        }
+        Ok(Outcome::Done)
+    }
+}
+
+/// Gives up at once where it takes long.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Hurry;
+
+impl Job for Hurry {
+    const NAME: &'static str = "hurry";
+    const QUEUE: &'static str = "stage";
+    const TIMEOUT: Duration = Duration::from_millis(1);
+    type Ctx = Stage;
+
+    async fn run(&self, _: &Stage, _: &Attempt) -> JobResult {
+        std::future::pending().await
+    }
+}
+
+/// Of each number at most one is live.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Only {
+    pub number: i64,
+    pub text: String,
+}
+
+impl Job for Only {
+    const NAME: &'static str = "only";
+    const QUEUE: &'static str = "stage";
+    type Ctx = Stage;
+
+    fn key(&self) -> Option<Key> {
+        Some(Key::of(self.number))
+    }
+
+    fn lane(&self) -> Option<Uuid> {
+        Some(Uuid::from_u128(self.number.unsigned_abs().into()))
+    }
+
+    async fn run(&self, stage: &Stage, _: &Attempt) -> JobResult {
+        stage.note(&self.text);
+        Ok(Outcome::Done)
+    }
+}
+
+pub fn registry() -> Registry<Stage> {
+    Registry::new().add::<Act>().add::<Hurry>().add::<Only>()
+}
+
+/// A live row.
+#[derive(Debug, PartialEq, sqlx::FromRow)]
+pub struct Live {
+    pub state: i16,
+    pub attempt: i16,
+    pub epoch: i32,
+    pub wait_seconds: f64,
+    pub errors: Value,
+}
+
+/// The live row of a job.
+pub async fn live(pool: &PgPool, job: JobId) -> Option<Live> {
+    sqlx::query_as(
+        "SELECT state, attempt, epoch, extract(epoch FROM run_at - now())::float8 AS wait_seconds,
+            coalesce((SELECT jsonb_agg(e -> 'error') FROM jsonb_array_elements(errors) e), '[]') AS errors
+         FROM queue.job WHERE id = $1",
+    )
+    .bind(job)
+    .fetch_optional(pool)
+    .await
+    .unwrap()
+}
+
+/// A finished row.
+#[derive(Debug, PartialEq, sqlx::FromRow)]
+pub struct Finished {
+    pub outcome: String,
+    pub attempt: i16,
+    pub reason: Option<String>,
+    pub result: Option<Value>,
+    pub errors: Value,
+}
+
+/// The finished row of a job.
+pub async fn finished(pool: &PgPool, job: JobId) -> Option<Finished> {
+    sqlx::query_as(
+        "SELECT outcome, attempt, reason, result,
+            coalesce((SELECT jsonb_agg(e -> 'error') FROM jsonb_array_elements(errors) e), '[]') AS errors
+         FROM queue.job_history WHERE id = $1",
+    )
+    .bind(job)
+    .fetch_optional(pool)
+    .await
+    .unwrap()
+}
+
+/// Makes a scheduled job due.
+pub async fn make_due(pool: &PgPool, job: JobId) {
+    sqlx::query("UPDATE queue.job SET run_at = now() - interval '1 second' WHERE id = $1")
+        .bind(job)
+        .execute(pool)
+        .await
+        .unwrap();
+}
+
+pub async fn count(pool: &PgPool) -> i64 {
+    sqlx::query_scalar("SELECT count(*) FROM queue.job")
+        .fetch_one(pool)
+        .await
+        .unwrap()
+}
+
+pub async fn db_now(pool: &PgPool) -> DateTime<Utc> {
+    sqlx::query_scalar("SELECT clock_timestamp()")
+        .fetch_one(pool)
+        .await
+        .unwrap()
+}
