@@ -6,3 +6,4 @@ mod enqueue;
 mod history;
 mod outcomes;
 mod schedules;
+mod working;

@@ -27,6 +27,8 @@ pub(crate) struct Executed {
     pub(crate) settlement: Settlement,
     /// By its present name, unless it is not known.
     pub(crate) kind: Option<&'static str>,
+    /// The kind and version that are not known.
+    pub(crate) strange: Option<(String, i16)>,
 }
 
 /// Runs a claimed job; one of a kind or version that is not known is handed back.
@@ -36,7 +38,7 @@ pub(crate) async fn execute<Ctx: Clone + Send + Sync + 'static>(
     claimed: Claimed,
 ) -> Executed {
     let (id, epoch) = (claimed.id, claimed.epoch);
-    let settled = |fate| Settlement { id, epoch, fate };
+    let settled = |fate| Settlement::new(id, epoch, fate);
     let known = registry.find(&claimed.kind);
     let Some(kind) = known.filter(|kind| claimed.version <= signed(kind.version)) else {
         warn!(
@@ -50,6 +52,7 @@ pub(crate) async fn execute<Ctx: Clone + Send + Sync + 'static>(
         return Executed {
             settlement: settled(Fate::Park),
             kind: None,
+            strange: Some((claimed.kind, claimed.version)),
         };
     };
     let (number, max) = (unsigned(claimed.attempt), unsigned(claimed.max_attempts));
@@ -70,6 +73,7 @@ pub(crate) async fn execute<Ctx: Clone + Send + Sync + 'static>(
     Executed {
         settlement: settled(fate),
         kind: Some(kind.name),
+        strange: None,
     }
 }
 

@@ -5,21 +5,32 @@
 
 pub mod admin;
 mod attempt;
+mod backend;
 mod backoff;
+mod desk;
 mod drain;
 mod enqueue;
+mod exchange;
 mod execute;
 pub mod history;
 mod job;
 mod key;
+mod lease;
+mod listen;
 pub mod maintenance;
 mod outcome;
+mod outlook;
+mod pace;
 mod registry;
+mod rescue;
 pub mod schedule;
 mod store;
+mod supervise;
 mod text;
 pub mod trace;
 mod wake;
+mod watch;
+mod worker;
 
 pub use attempt::{Attempt, JobId, StaleClaim};
 pub use backoff::Backoff;
@@ -30,6 +41,7 @@ pub use key::Key;
 pub use outcome::Outcome;
 pub use registry::{CheckError, Registry};
 pub use wake::Wake;
+pub use worker::{Builder, Pool, Running, StartError, StopNow, StopReport, Worker};
 
 #[cfg(test)]
 mod model;

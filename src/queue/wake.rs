@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use sqlx::PgPool;
-use tokio::sync::Notify;
+use tokio::sync::watch;
 use tracing::debug;
 
 use crate::store;
@@ -27,7 +27,7 @@ struct Shared {
     pool: PgPool,
     /// Told from the others' when its own notification comes back.
     sender: u64,
-    local: Notify,
+    local: watch::Sender<u64>,
     told: AtomicU8,
 }
 
@@ -45,7 +45,7 @@ impl Wake {
             shared: Arc::new(Shared {
                 pool,
                 sender: rand::random(),
-                local: Notify::new(),
+                local: watch::Sender::new(0),
                 told: AtomicU8::new(QUIET),
             }),
         }
@@ -53,12 +53,11 @@ impl Wake {
 
     /// There may be something to do. Call it after the commit.
     pub fn notify(&self) {
-        self.shared.local.notify_one();
+        self.notify_local();
         self.tell_others();
     }
 
-    /// Tells the other processes only.
-    pub(crate) fn tell_others(&self) {
+    fn tell_others(&self) {
         let told = &self.shared.told;
         let begin = told.fetch_update(Ordering::AcqRel, Ordering::Acquire, |told| match told {
             QUIET => Some(TELLING),
@@ -74,12 +73,12 @@ impl Wake {
 
     /// Wakes this process only.
     pub(crate) fn notify_local(&self) {
-        self.shared.local.notify_one();
+        self.shared.local.send_modify(|times| *times += 1);
     }
 
-    /// Waits until this process is woken.
-    pub(crate) async fn woken(&self) {
-        self.shared.local.notified().await;
+    /// Changes whenever this process is woken.
+    pub(crate) fn woken(&self) -> watch::Receiver<u64> {
+        self.shared.local.subscribe()
     }
 
     /// What its notifications carry.

@@ -4,12 +4,16 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use queue::{Attempt, Backoff, Job, JobId, JobResult, Key, Outcome, Registry};
+use queue::{
+    Attempt, Backoff, Job, JobId, JobResult, Key, Outcome, Pool, Registry, Running, Worker,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sqlx::PgPool;
 use tokio::sync::Notify;
 use uuid::Uuid;
+
+use crate::harness::World;
 
 /// What jobs of tests share.
 #[derive(Clone, Default)]
@@ -30,6 +34,17 @@ impl Stage {
 
     pub fn notes(&self) -> Vec<String> {
         self.notes.lock().unwrap().clone()
+    }
+
+    /// Waits until so many notes are there.
+    pub async fn until(&self, count: usize) {
+        let all = async {
+            while self.notes.lock().unwrap().len() < count {
+                self.noted.notified().await;
+            }
+        };
+        let waited = tokio::time::timeout(Duration::from_secs(30), all).await;
+        assert!(waited.is_ok(), "only these notes came: {:?}", self.notes());
     }
 }
 
@@ -124,6 +139,35 @@ impl Job for Only {
 
 pub fn registry() -> Registry<Stage> {
     Registry::new().add::<Act>().add::<Hurry>().add::<Only>()
+}
+
+/// A worker on this world's database that runs so many jobs at once.
+pub async fn worker(world: &World, stage: &Stage, concurrency: usize) -> Running {
+    let pool = Pool {
+        name: "stage".into(),
+        queues: vec!["stage".into()],
+        concurrency,
+    };
+    Worker::builder(world.pool.clone(), registry(), stage.clone())
+        .pools(vec![pool])
+        .start()
+        .await
+        .unwrap()
+}
+
+/// Waits until the database says yes to `question`.
+pub async fn until(pool: &PgPool, question: &'static str) {
+    let yes = async {
+        while !sqlx::query_scalar(question)
+            .fetch_one(pool)
+            .await
+            .unwrap_or(false)
+        {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let answer = tokio::time::timeout(Duration::from_secs(40), yes).await;
+    assert!(answer.is_ok(), "never: {question}");
 }
 
 /// A live row.

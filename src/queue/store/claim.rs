@@ -67,6 +67,7 @@ pub(crate) async fn claim(
                 FOR UPDATE SKIP LOCKED
             ) ready
             WHERE NOT EXISTS (SELECT FROM queue.queue q WHERE q.name = want.queue AND q.paused)
+                AND EXISTS (SELECT FROM queue.node n WHERE n.id = $1 AND n.lease_until > now())
         ))
         RETURNING id, epoch, queue, kind, version, priority, attempt, max_attempts, lane, payload::text, trace, run_at,
             created_at
@@ -150,4 +151,37 @@ pub(crate) async fn unpark(
     .execute(db)
     .await?;
     Ok(released.rows_affected())
+}
+
+/// A queue at a glance.
+#[derive(Debug, sqlx::FromRow)]
+pub(crate) struct Glance {
+    pub(crate) queue: String,
+    /// For how long its first job could have run; `None` if none is ready or it is paused.
+    pub(crate) ready_seconds: Option<f64>,
+    /// In how many seconds the next scheduled job of any queue is due.
+    pub(crate) due_seconds: Option<f64>,
+}
+
+/// Looks at queues: at most two index entries each.
+pub(crate) async fn look(db: &mut PgConnection, queues: &[String]) -> sqlx::Result<Vec<Glance>> {
+    sqlx::query_as(
+        r#"
+        SELECT mine.queue, extract(epoch FROM now() - first.run_at)::float8 AS ready_seconds,
+            (SELECT extract(epoch FROM j.run_at - now())::float8 FROM queue.job j
+                WHERE j.state = 1 ORDER BY j.run_at LIMIT 1) AS due_seconds
+        FROM unnest($1::text[]) AS mine (queue)
+        LEFT JOIN LATERAL (
+            SELECT j.run_at
+            FROM queue.job j
+            WHERE j.queue = mine.queue AND j.state = 0
+                AND NOT EXISTS (SELECT FROM queue.queue q WHERE q.name = mine.queue AND q.paused)
+            ORDER BY j.priority, j.run_at, j.id
+            LIMIT 1
+        ) first ON true
+        "#,
+    )
+    .bind(queues)
+    .fetch_all(db)
+    .await
 }

@@ -13,6 +13,8 @@ pub(crate) struct Settlement {
     pub(crate) id: JobId,
     pub(crate) epoch: i32,
     pub(crate) fate: Fate,
+    /// It was sent before, and may have been accepted without our hearing of it.
+    pub(crate) resent: bool,
 }
 
 /// What becomes of a job after an attempt.
@@ -37,6 +39,41 @@ pub(crate) enum Fate {
     Park,
 }
 
+impl Settlement {
+    /// What is to be written about the job of this claim.
+    pub(crate) fn new(id: JobId, epoch: i32, fate: Fate) -> Self {
+        Self {
+            id,
+            epoch,
+            fate,
+            resent: false,
+        }
+    }
+
+    /// Leaves out what the job said, of which something cannot be stored.
+    pub(crate) fn make_plain(&mut self) {
+        const LEFT_OUT: &str = "what it said cannot be stored";
+        match &mut self.fate {
+            Fate::Finished {
+                reason,
+                result,
+                error,
+                ..
+            } => {
+                *result = None;
+                if reason.is_some() {
+                    *reason = Some(LEFT_OUT.to_owned());
+                }
+                if error.is_some() {
+                    *error = Some(LEFT_OUT.to_owned());
+                }
+            }
+            Fate::Retry { error, .. } => LEFT_OUT.clone_into(error),
+            Fate::Done | Fate::Snooze { .. } | Fate::Release | Fate::Park => {}
+        }
+    }
+}
+
 pub(crate) const COMPLETED: &str = "completed";
 pub(crate) const SKIPPED: &str = "skipped";
 pub(crate) const DISCARDED: &str = "discarded";
@@ -47,7 +84,9 @@ pub(crate) async fn settle(db: &mut PgConnection, settlements: &[Settlement]) ->
     let mut finished = Columns::default();
     let mut again = Again::default();
     for settlement in settlements {
-        let Settlement { id, epoch, fate } = settlement;
+        let Settlement {
+            id, epoch, fate, ..
+        } = settlement;
         match fate {
             Fate::Done => {
                 done.0.push(id.0);

@@ -1,0 +1,394 @@
+//! What the parts of a working process share: jobs claimed and not begun, outcomes not yet written, room for more.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
+use std::time::Duration;
+
+use futures::task::AtomicWaker;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use crate::pace::Pace;
+use crate::store::claim::{Claimed, Want};
+use crate::store::settle::{Fate, Settlement};
+
+/// The most jobs of one claim, and outcomes of one write.
+pub(crate) const BATCH: usize = 500;
+/// So many outcomes are written without waiting for more.
+const ENOUGH: usize = 200;
+/// An outcome waits this long for others to be written with.
+const WAIT: Duration = Duration::from_millis(5);
+
+/// The desk of a process.
+#[derive(Debug)]
+pub(crate) struct Desk {
+    pub(crate) pools: Vec<Pool>,
+    by_queue: HashMap<Arc<str>, usize>,
+    outcomes: Mutex<Outcomes>,
+    /// Rung when there may be something to exchange with the database.
+    bell: Notify,
+    /// Nothing more is claimed.
+    closed: AtomicBool,
+    /// Exchanges under way.
+    under_way: AtomicUsize,
+}
+
+/// The jobs of one pool.
+#[derive(Debug)]
+pub(crate) struct Pool {
+    pub(crate) name: String,
+    pub(crate) concurrency: usize,
+    queues: Vec<Lane>,
+    buffer: Mutex<VecDeque<Claimed>>,
+    taker: AtomicWaker,
+    /// Jobs claimed, or about to be, whose outcome is not told.
+    held: AtomicUsize,
+    pace: Pace,
+}
+
+/// A queue, and whether something may be ready in it.
+#[derive(Debug)]
+struct Lane {
+    queue: Arc<str>,
+    /// Counts the times that something may have become ready.
+    woken: AtomicU64,
+    /// The count at which it was found to be empty.
+    dry: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct Outcomes {
+    waiting: VecDeque<Settlement>,
+    /// When the first of them came.
+    since: Option<Instant>,
+}
+
+/// One exchange with the database. If it is dropped it was not made: its outcomes wait again, its room is free.
+#[derive(Debug)]
+pub(crate) struct Exchange {
+    desk: Arc<Desk>,
+    /// To be written.
+    pub(crate) settlements: Vec<Settlement>,
+    /// To be claimed; room for them is reserved.
+    pub(crate) wants: Vec<Want>,
+    /// What each wanted lane's count was.
+    seen: Vec<u64>,
+}
+
+impl Exchange {
+    fn new(desk: Arc<Desk>, settlements: Vec<Settlement>) -> Self {
+        desk.under_way.fetch_add(1, Ordering::AcqRel);
+        Self {
+            desk,
+            settlements,
+            wants: Vec::new(),
+            seen: Vec::new(),
+        }
+    }
+
+    /// An exchange for each outcome alone, and nothing claimed.
+    pub(crate) fn split(mut self) -> Vec<Self> {
+        let settlements = std::mem::take(&mut self.settlements).into_iter();
+        let desk = self.desk.clone();
+        settlements
+            .map(|settlement| Self::new(desk.clone(), vec![settlement]))
+            .collect()
+    }
+
+    /// It was made, and these are the jobs claimed.
+    pub(crate) fn made(mut self, claimed: Vec<Claimed>) {
+        self.settlements.clear();
+        let wants = std::mem::take(&mut self.wants);
+        self.desk.receive(&wants, &self.seen, claimed);
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        self.desk.free(&self.wants);
+        self.desk.put_back(std::mem::take(&mut self.settlements));
+        self.desk.under_way.fetch_sub(1, Ordering::AcqRel);
+        self.desk.bell.notify_one();
+    }
+}
+
+impl Desk {
+    /// A desk for pools of a name, queues and a number of jobs that may run at once; no two share a queue.
+    pub(crate) fn new(pools: Vec<(String, Vec<Arc<str>>, usize)>) -> Self {
+        let mut by_queue = HashMap::new();
+        let pools = pools.into_iter().enumerate();
+        let pools = pools.map(|(number, (name, queues, concurrency))| {
+            by_queue.extend(queues.iter().map(|queue| (queue.clone(), number)));
+            Pool::new(name, queues, concurrency)
+        });
+        Self {
+            pools: pools.collect(),
+            by_queue,
+            outcomes: Mutex::default(),
+            bell: Notify::new(),
+            closed: AtomicBool::new(false),
+            under_way: AtomicUsize::new(0),
+        }
+    }
+
+    /// Every queue that is served.
+    pub(crate) fn queues(&self) -> Vec<Arc<str>> {
+        let lanes = self.pools.iter().flat_map(|pool| &pool.queues);
+        lanes.map(|lane| lane.queue.clone()).collect()
+    }
+
+    /// Something may be ready in any queue.
+    pub(crate) fn wake_all(&self) {
+        for lane in self.pools.iter().flat_map(|pool| &pool.queues) {
+            lane.woken.fetch_add(1, Ordering::AcqRel);
+        }
+        self.bell.notify_one();
+    }
+
+    /// Something is ready in this queue.
+    pub(crate) fn wake(&self, queue: &str) {
+        let lanes = self.pools.iter().flat_map(|pool| &pool.queues);
+        for lane in lanes.filter(|lane| &*lane.queue == queue) {
+            lane.woken.fetch_add(1, Ordering::AcqRel);
+        }
+        self.bell.notify_one();
+    }
+
+    /// From now on nothing is claimed, and what was not begun is given back.
+    pub(crate) fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+        for number in 0..self.pools.len() {
+            self.release(number);
+        }
+        self.bell.notify_one();
+    }
+
+    /// Gives back what of a pool has not begun.
+    pub(crate) fn release(&self, pool: usize) {
+        let unbegun: Vec<Claimed> = lock(&self.pools[pool].buffer).drain(..).collect();
+        for job in unbegun {
+            self.settle(pool, Settlement::new(job.id, job.epoch, Fate::Release));
+        }
+    }
+
+    /// The next job of a pool, or else `waker` is woken when there is one.
+    pub(crate) fn next(&self, pool: usize, waker: &Waker) -> Option<Claimed> {
+        let pool = &self.pools[pool];
+        if let Some(job) = lock(&pool.buffer).pop_front() {
+            return Some(job);
+        }
+        pool.taker.register(waker);
+        lock(&pool.buffer).pop_front()
+    }
+
+    /// What came of a job of a pool is to be written.
+    pub(crate) fn settle(&self, pool: usize, settlement: Settlement) {
+        let waiting = {
+            let mut outcomes = lock(&self.outcomes);
+            outcomes.waiting.push_back(settlement);
+            outcomes.since.get_or_insert_with(Instant::now);
+            outcomes.waiting.len()
+        };
+        let pool = &self.pools[pool];
+        pool.pace.step();
+        let held = pool.held.fetch_sub(1, Ordering::AcqRel) - 1;
+        let may_claim = held < pool.concurrency && pool.queues.iter().any(Lane::may_be_ready);
+        if waiting == 1 || waiting == ENOUGH || may_claim {
+            self.bell.notify_one();
+        }
+    }
+
+    /// How many outcomes wait to be written.
+    pub(crate) fn unwritten(&self) -> usize {
+        lock(&self.outcomes).waiting.len()
+    }
+
+    /// Whether nothing is being exchanged, or waits to be.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.unwritten() == 0 && self.under_way.load(Ordering::Acquire) == 0
+    }
+
+    /// Waits until there is something to exchange; `can_claim` says whether claims are possible at all.
+    pub(crate) async fn exchange(self: &Arc<Self>, can_claim: impl Fn() -> bool) -> Exchange {
+        loop {
+            let rung = self.bell.notified();
+            let closed = self.closed.load(Ordering::Acquire);
+            let (wants, seen) = if !closed && can_claim() {
+                self.reserve()
+            } else {
+                (Vec::new(), Vec::new())
+            };
+            let mut settlements = Vec::new();
+            let wait = {
+                let mut outcomes = lock(&self.outcomes);
+                let due = outcomes.since.map(|since| since + WAIT);
+                let enough = closed || outcomes.waiting.len() >= ENOUGH;
+                let late = due.is_some_and(|due| due <= Instant::now());
+                if !wants.is_empty() || enough || late {
+                    outcomes.take(&mut settlements);
+                    if !outcomes.waiting.is_empty() {
+                        self.bell.notify_one();
+                    }
+                }
+                due
+            };
+            if !wants.is_empty() || !settlements.is_empty() {
+                let mut exchange = Exchange::new(self.clone(), settlements);
+                exchange.wants = wants;
+                exchange.seen = seen;
+                return exchange;
+            }
+            match wait {
+                Some(due) => tokio::select! {
+                    () = rung => {}
+                    () = tokio::time::sleep_until(due) => {}
+                },
+                None => rung.await,
+            }
+        }
+    }
+
+    fn receive(&self, wants: &[Want], seen: &[u64], claimed: Vec<Claimed>) {
+        let mut by_pool: Vec<Vec<Claimed>> = self.pools.iter().map(|_| Vec::new()).collect();
+        let mut counts: HashMap<Arc<str>, usize> = HashMap::new();
+        for job in claimed {
+            *counts.entry(job.queue.clone()).or_default() += 1;
+            if let Some(pool) = self.by_queue.get(&job.queue) {
+                by_pool[*pool].push(job);
+            }
+        }
+        for (want, seen) in wants.iter().zip(seen) {
+            let Some(pool) = self.by_queue.get(&want.queue) else {
+                continue;
+            };
+            let got = counts.get(&want.queue).copied().unwrap_or(0);
+            let missing = want.most.saturating_sub(got);
+            let pool = &self.pools[*pool];
+            pool.held.fetch_sub(missing, Ordering::AcqRel);
+            if missing > 0 {
+                let lanes = pool.queues.iter();
+                for lane in lanes.filter(|lane| lane.queue == want.queue) {
+                    lane.dry.fetch_max(*seen, Ordering::AcqRel);
+                }
+            }
+        }
+        for (number, jobs) in by_pool.into_iter().enumerate() {
+            if jobs.is_empty() {
+                continue;
+            }
+            let pool = &self.pools[number];
+            lock(&pool.buffer).extend(jobs);
+            pool.taker.wake();
+        }
+        if self.closed.load(Ordering::Acquire) {
+            (0..self.pools.len()).for_each(|pool| self.release(pool));
+        }
+    }
+
+    /// Frees room that was reserved.
+    fn free(&self, wants: &[Want]) {
+        for want in wants {
+            if let Some(pool) = self.by_queue.get(&want.queue) {
+                let held = &self.pools[*pool].held;
+                held.fetch_sub(want.most, Ordering::AcqRel);
+            }
+        }
+    }
+
+    fn put_back(&self, settlements: Vec<Settlement>) {
+        if settlements.is_empty() {
+            return;
+        }
+        let mut outcomes = lock(&self.outcomes);
+        for mut settlement in settlements.into_iter().rev() {
+            settlement.resent = true;
+            outcomes.waiting.push_front(settlement);
+        }
+        outcomes.since.get_or_insert_with(Instant::now);
+    }
+
+    /// Room for what may be ready, and what each lane's count was.
+    fn reserve(&self) -> (Vec<Want>, Vec<u64>) {
+        let (mut wants, mut seen) = (Vec::new(), Vec::new());
+        let mut left = BATCH;
+        for pool in &self.pools {
+            let ready: Vec<&Lane> = pool
+                .queues
+                .iter()
+                .filter(|lane| lane.may_be_ready())
+                .collect();
+            if ready.is_empty() || left == 0 {
+                continue;
+            }
+            let room = pool.reserve(left);
+            left -= room;
+            // Each gets its share; what one leaves is another's in the next exchange.
+            for (number, lane) in ready.iter().enumerate() {
+                let share = room / ready.len() + usize::from(number < room % ready.len());
+                if share > 0 {
+                    seen.push(lane.woken.load(Ordering::Acquire));
+                    wants.push(Want {
+                        queue: lane.queue.clone(),
+                        most: share,
+                    });
+                }
+            }
+        }
+        (wants, seen)
+    }
+}
+
+impl Pool {
+    fn new(name: String, queues: Vec<Arc<str>>, concurrency: usize) -> Self {
+        let lane = |queue| Lane {
+            queue,
+            woken: AtomicU64::new(1),
+            dry: AtomicU64::new(0),
+        };
+        Self {
+            name,
+            concurrency,
+            queues: queues.into_iter().map(lane).collect(),
+            buffer: Mutex::default(),
+            taker: AtomicWaker::new(),
+            held: AtomicUsize::new(0),
+            pace: Pace::new(),
+        }
+    }
+
+    /// Makes room for up to `most` jobs. A pool that is busy waits until there is room for a good number, so that
+    /// claims are few.
+    fn reserve(&self, most: usize) -> usize {
+        let ahead = self.pace.ahead();
+        let target = self.concurrency + ahead;
+        let reserved = self
+            .held
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |held| {
+                let room = target.saturating_sub(held);
+                let worth = held < self.concurrency || room >= ahead / 2;
+                (worth && room > 0).then(|| held + room.min(most))
+            });
+        reserved.map_or(0, |held| (target - held).min(most))
+    }
+}
+
+impl Lane {
+    fn may_be_ready(&self) -> bool {
+        self.dry.load(Ordering::Acquire) < self.woken.load(Ordering::Acquire)
+    }
+}
+
+impl Outcomes {
+    fn take(&mut self, into: &mut Vec<Settlement>) {
+        let count = self.waiting.len().min(BATCH);
+        into.extend(self.waiting.drain(..count));
+        self.since = (!self.waiting.is_empty()).then(Instant::now);
+    }
+}
+
+/// No code panics while it holds one of these locks; if it did, what they guard would still be whole.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,189 @@
+//! Write outcomes and claim jobs: complete first, then claim, in one transaction.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use sqlx::{Connection, PgConnection, PgPool};
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tracing::{error, warn};
+
+use crate::desk::{Desk, Exchange};
+use crate::outlook::Outlook;
+use crate::store::claim::{self, Claimed};
+use crate::store::settle::{Fate, Settlement, settle};
+
+/// How many exchanges go on at once; more is no faster.
+pub(crate) const AT_ONCE: usize = 2;
+/// An exchange that takes longer is given up, its connection with it.
+const LONGEST: Duration = Duration::from_secs(30);
+/// How long to wait after the first failure, and at most.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
+/// For so long kinds that were not understood are passed over.
+const PASS_OVER: Duration = Duration::from_secs(30);
+
+/// Exchanges with the database until it is dropped.
+#[derive(Clone)]
+pub(crate) struct Exchanger {
+    pub(crate) desk: Arc<Desk>,
+    pub(crate) pool: PgPool,
+    pub(crate) node: watch::Receiver<Option<i64>>,
+    pub(crate) outlook: Arc<Outlook>,
+    pub(crate) strange: Arc<Strange>,
+}
+
+impl Exchanger {
+    /// Goes on for ever; whatever fails is tried again.
+    pub(crate) async fn run(self) {
+        let mut pause = PAUSES.0;
+        loop {
+            let node = self.node.clone();
+            let exchange = self.desk.exchange(|| node.borrow().is_some()).await;
+            match self.make(&exchange).await {
+                Ok(claimed) => {
+                    pause = PAUSES.0;
+                    self.look_out(&exchange.settlements);
+                    exchange.made(claimed);
+                }
+                Err(error) if is_of_the_data(&error) && !exchange.settlements.is_empty() => {
+                    warn!(
+                        "Outcomes are written one by one, as together they were refused: {error}"
+                    );
+                    self.one_by_one(exchange.split()).await;
+                }
+                Err(error) => {
+                    warn!("Cannot reach the queue for now: {error}");
+                    drop(exchange);
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(PAUSES.1);
+                }
+            }
+        }
+    }
+
+    async fn make(&self, exchange: &Exchange) -> sqlx::Result<Vec<Claimed>> {
+        let node = *self.node.borrow();
+        let mut db = self.pool.acquire().await?;
+        let made = tokio::time::timeout(LONGEST, self.on(&mut db, exchange, node)).await;
+        let made = made.unwrap_or(Err(sqlx::Error::PoolTimedOut));
+        if made.is_err() {
+            // Whatever is wrong with it (stalled, read-only since a failover), a new one is no worse.
+            drop(db.detach());
+        }
+        made
+    }
+
+    async fn on(
+        &self,
+        db: &mut PgConnection,
+        exchange: &Exchange,
+        node: Option<i64>,
+    ) -> sqlx::Result<Vec<Claimed>> {
+        let passed_over = self.strange.passed_over();
+        let wants = match node {
+            Some(_) => &*exchange.wants,
+            None => &[],
+        };
+        let node = node.unwrap_or_default();
+        if exchange.settlements.is_empty() {
+            return claim::claim(db, node, wants, &passed_over).await;
+        }
+        if wants.is_empty() && exchange.settlements.len() == 1 {
+            let accepted = settle(db, &exchange.settlements).await?;
+            note_stale(&exchange.settlements, accepted);
+            return Ok(Vec::new());
+        }
+        let mut tx = db.begin().await?;
+        let accepted = settle(&mut tx, &exchange.settlements).await?;
+        let claimed = if wants.is_empty() {
+            Vec::new()
+        } else {
+            claim::claim(&mut tx, node, wants, &passed_over).await?
+        };
+        tx.commit().await?;
+        note_stale(&exchange.settlements, accepted);
+        Ok(claimed)
+    }
+
+    /// Writes each outcome by itself; one that is refused even so is written without what its job said.
+    async fn one_by_one(&self, exchanges: Vec<Exchange>) {
+        for mut alone in exchanges {
+            match self.make(&alone).await {
+                Ok(claimed) => {
+                    self.look_out(&alone.settlements);
+                    alone.made(claimed);
+                }
+                Err(error) if is_of_the_data(&error) => {
+                    error!("An outcome cannot be kept as it was told: {error}");
+                    let plain = alone.settlements.iter_mut();
+                    plain.for_each(Settlement::make_plain);
+                }
+                Err(error) => warn!("An outcome is not written yet: {error}"),
+            }
+        }
+    }
+
+    /// What waits for its time is looked for then.
+    fn look_out(&self, settlements: &[Settlement]) {
+        let waits = settlements
+            .iter()
+            .filter_map(|settlement| match settlement.fate {
+                Fate::Retry { after, .. } | Fate::Snooze { after } => Some(after),
+                _ => None,
+            });
+        if let Some(wait) = waits.min() {
+            self.outlook.due_in(wait);
+        }
+    }
+}
+
+/// Kinds of job that this process does not understand, for as long as they are passed over.
+#[derive(Debug, Default)]
+pub(crate) struct Strange {
+    until: Mutex<HashMap<String, Instant>>,
+}
+
+impl Strange {
+    /// Leaves jobs of this kind and version to other processes for a while.
+    pub(crate) fn pass_over(&self, kind: &str, version: i16) {
+        let mut until = self.until.lock().unwrap_or_else(PoisonError::into_inner);
+        until.insert(format!("{kind}@{version}"), Instant::now() + PASS_OVER);
+    }
+
+    fn passed_over(&self) -> Vec<String> {
+        let mut until = self.until.lock().unwrap_or_else(PoisonError::into_inner);
+        if until.is_empty() {
+            return Vec::new();
+        }
+        let now = Instant::now();
+        until.retain(|_, until| *until > now);
+        until.keys().cloned().collect()
+    }
+}
+
+/// Outcomes told under a claim that was no longer the job's; those that may have been accepted before are not meant.
+fn note_stale(settlements: &[Settlement], accepted: u64) {
+    let fresh = settlements.iter().filter(|settlement| !settlement.resent);
+    let accepted = usize::try_from(accepted).unwrap_or(usize::MAX);
+    let refused = settlements.len().saturating_sub(accepted);
+    let stale = refused.min(fresh.count());
+    if stale > 0 {
+        warn!("{stale} outcomes came too late: their jobs had been taken back");
+        metrics::counter!("leadmill_stale_outcomes_total").increment(stale as u64);
+    }
+}
+
+/// Whether what was to be written is at fault, and not the way to the database.
+fn is_of_the_data(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Database(error) => error.code().is_some_and(|code| {
+            // Data exceptions, constraints, and limits of the program such as the depth of JSON.
+            ["22", "23", "54"]
+                .iter()
+                .any(|class| code.starts_with(class))
+        }),
+        sqlx::Error::Encode(_) => true,
+        _ => false,
+    }
+}

@@ -1,0 +1,87 @@
+//! Look at the queues: make due what is, and see what no wake-up told of.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::PgPool;
+use tokio::time::Instant;
+use tracing::{debug, warn};
+
+use crate::desk::Desk;
+use crate::outlook::Outlook;
+use crate::store;
+use crate::store::claim::{self, Glance};
+
+/// The longest time between two looks, less up to a quarter by chance.
+const LONGEST: Duration = Duration::from_secs(1);
+/// The shortest.
+const SHORTEST: Duration = Duration::from_millis(50);
+
+/// Looks at the queues for ever.
+#[derive(Clone)]
+pub(crate) struct Watch {
+    pub(crate) desk: Arc<Desk>,
+    pub(crate) pool: PgPool,
+    pub(crate) outlook: Arc<Outlook>,
+}
+
+impl Watch {
+    pub(crate) async fn run(self) {
+        let queues: Vec<String> = self.desk.queues().iter().map(ToString::to_string).collect();
+        let mut failing = false;
+        loop {
+            let began = Instant::now();
+            match self.look(&queues).await {
+                Ok(()) => failing = false,
+                Err(error) if failing => debug!("Still cannot look at the queues: {error}"),
+                Err(error) => {
+                    warn!("Cannot look at the queues for now: {error}");
+                    failing = true;
+                }
+            }
+            tokio::time::sleep_until(began + SHORTEST).await;
+            let spread = LONGEST.mul_f64(rand::random::<f64>() / 4.0);
+            self.outlook.wait(began + LONGEST - spread).await;
+        }
+    }
+
+    async fn look(&self, queues: &[String]) -> sqlx::Result<()> {
+        let mut db = self.pool.acquire().await?;
+        let looked = async {
+            let glances = claim::look(&mut db, queues).await?;
+            let due = glances.first().and_then(|glance| glance.due_seconds);
+            if due.is_none_or(|due| due > 0.0) {
+                return Ok((glances, due));
+            }
+            while claim::promote(&mut db, store::MOST_PROMOTED).await? > 0 {}
+            let glances = claim::look(&mut db, queues).await?;
+            let due = glances.first().and_then(|glance| glance.due_seconds);
+            Ok((glances, due))
+        };
+        let looked = tokio::time::timeout(Duration::from_secs(30), looked).await;
+        match looked.unwrap_or(Err(sqlx::Error::PoolTimedOut)) {
+            Ok((glances, due)) => {
+                if let Some(due) = due {
+                    self.outlook
+                        .due_in(Duration::from_secs_f64(due.clamp(0.0, 86_400.0)));
+                }
+                self.tell(&glances);
+                Ok(())
+            }
+            Err(error) => {
+                drop(db.detach());
+                Err(error)
+            }
+        }
+    }
+
+    fn tell(&self, glances: &[Glance]) {
+        for glance in glances {
+            if glance.ready_seconds.is_some() {
+                self.desk.wake(&glance.queue);
+            }
+            metrics::gauge!("leadmill_oldest_ready_seconds", "queue" => glance.queue.clone())
+                .set(glance.ready_seconds.unwrap_or(0.0));
+        }
+    }
+}

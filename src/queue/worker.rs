@@ -1,0 +1,347 @@
+//! A process that works: its pools, and all that keeps them fed, honest and told.
+
+mod stop;
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::PgPool;
+use sqlx::postgres::PgPoolOptions;
+use tokio_util::sync::CancellationToken;
+
+use crate::desk::Desk;
+use crate::exchange::{AT_ONCE, Exchanger, Strange};
+use crate::lease::Lease;
+use crate::listen::listen;
+use crate::maintenance::Maintenance;
+use crate::outlook::Outlook;
+use crate::rescue::Rescue;
+use crate::schedule::{Schedule, ScheduleError, Ticker};
+use crate::store::node::About;
+use crate::supervise::{Task, supervise};
+use crate::watch::Watch;
+use crate::{Registry, Wake, backend};
+
+pub use stop::{Running, StopNow, StopReport};
+
+/// For how long a process that says nothing is not yet taken for dead.
+const LEASE: Duration = Duration::from_secs(30);
+/// For how many days finished jobs are kept.
+const KEEP_DAYS: u16 = 14;
+/// Two exchanges, and what looks at the queues once in a while.
+const CONNECTIONS: u32 = 4;
+
+/// Some queues and how many of their jobs may run at once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pool {
+    /// Its name.
+    pub name: String,
+    /// The queues that it serves; no other pool of the process does.
+    pub queues: Vec<String>,
+    /// How many jobs may run at once.
+    pub concurrency: usize,
+}
+
+/// Why a worker cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A pool may run nothing.
+    #[error("pool {0}: it has no queues, or none of its jobs may run")]
+    Idle(String),
+    /// Two pools serve a queue.
+    #[error("queue {0}: two pools serve it")]
+    Shared(String),
+    /// A schedule makes no sense.
+    #[error(transparent)]
+    Schedule(#[from] ScheduleError),
+    /// The thread for the lease could not be started.
+    #[error("could not start a thread")]
+    Thread(#[from] std::io::Error),
+}
+
+/// Makes workers; see [`Worker::builder`].
+#[derive(Debug)]
+pub struct Worker;
+
+/// What a worker is to be.
+#[derive(Debug)]
+#[must_use = "nothing runs before `start`"]
+pub struct Builder<Ctx> {
+    pool: PgPool,
+    registry: Registry<Ctx>,
+    ctx: Ctx,
+    pools: Vec<Pool>,
+    schedules: Vec<Schedule>,
+    lease: Duration,
+    keep_days: u16,
+    wake: Option<Wake>,
+    version: String,
+}
+
+impl Worker {
+    /// A worker that runs what `registry` knows with `ctx`, on the database of `pool`: of that it takes the address, its
+    /// connections are its own.
+    pub fn builder<Ctx: Clone + Send + Sync + 'static>(
+        pool: PgPool,
+        registry: Registry<Ctx>,
+        ctx: Ctx,
+    ) -> Builder<Ctx> {
+        Builder {
+            pool,
+            registry,
+            ctx,
+            pools: Vec::new(),
+            schedules: Vec::new(),
+            lease: LEASE,
+            keep_days: KEEP_DAYS,
+            wake: None,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        }
+    }
+}
+
+impl<Ctx: Clone + Send + Sync + 'static> Builder<Ctx> {
+    /// Serves these pools.
+    pub fn pools(mut self, pools: Vec<Pool>) -> Self {
+        self.pools = pools;
+        self
+    }
+
+    /// Fires these schedules.
+    pub fn schedules(mut self, schedules: Vec<Schedule>) -> Self {
+        self.schedules = schedules;
+        self
+    }
+
+    /// Is taken for dead after saying nothing for so long.
+    pub fn lease(mut self, lease: Duration) -> Self {
+        self.lease = lease;
+        self
+    }
+
+    /// Keeps finished jobs for so many days.
+    pub fn keep_days(mut self, days: u16) -> Self {
+        self.keep_days = days;
+        self
+    }
+
+    /// Is woken by this, which other parts of the process have too.
+    pub fn wake(mut self, wake: Wake) -> Self {
+        self.wake = Some(wake);
+        self
+    }
+
+    /// The program's version, for people to see.
+    pub fn version(mut self, version: impl Into<String>) -> Self {
+        self.version = version.into();
+        self
+    }
+
+    /// Starts working. A database that does not answer is waited for.
+    pub async fn start(self) -> Result<Running, StartError> {
+        let desk = Arc::new(desk(&self.pools)?);
+        Ticker::new(self.schedules.clone())?;
+        let (kinds, versions) = self.registry.understood();
+        let about = About {
+            host: host(),
+            pid: i32::try_from(std::process::id()).unwrap_or(0),
+            version: self.version,
+            queues: desk.queues().iter().map(ToString::to_string).collect(),
+            kinds: kinds.clone(),
+        };
+        let parts = Parts {
+            desk,
+            own: connections(&self.pool),
+            wake: self.wake.unwrap_or_else(|| Wake::new(self.pool.clone())),
+            lease: Lease::start(self.pool.connect_options(), about, self.lease)?,
+            outlook: Arc::default(),
+            strange: Arc::default(),
+            stop: CancellationToken::new(),
+            now: CancellationToken::new(),
+        };
+        let rescue = Rescue {
+            pool: parts.own.clone(),
+            wake: parts.wake.clone(),
+            every: self.lease / 3,
+            kinds,
+            versions,
+        };
+        let maintenance = Maintenance {
+            keep_days: self.keep_days,
+        };
+        let exchanges = (0..AT_ONCE).map(|_| parts.exchange()).collect();
+        let others = vec![
+            parts.hear(),
+            parts.ring(),
+            parts.watch(),
+            supervise("rescue", move || rescue.clone().run()),
+            parts.schedules(self.schedules),
+            parts.maintenance(maintenance),
+        ];
+        let registry = Arc::new(self.registry);
+        let pools = (0..parts.desk.pools.len())
+            .map(|number| parts.pool(number, registry.clone(), self.ctx.clone()))
+            .collect();
+        Ok(Running {
+            parts,
+            exchanges,
+            others,
+            pools,
+        })
+    }
+}
+
+/// What the tasks of a worker share.
+#[derive(Debug)]
+struct Parts {
+    desk: Arc<Desk>,
+    own: PgPool,
+    wake: Wake,
+    lease: Lease,
+    outlook: Arc<Outlook>,
+    strange: Arc<Strange>,
+    /// No new work.
+    stop: CancellationToken,
+    /// No more of the old.
+    now: CancellationToken,
+}
+
+impl Parts {
+    /// Writes outcomes and claims jobs.
+    fn exchange(&self) -> Task {
+        let exchanger = Exchanger {
+            desk: self.desk.clone(),
+            pool: self.own.clone(),
+            node: self.lease.node.clone(),
+            outlook: self.outlook.clone(),
+            strange: self.strange.clone(),
+        };
+        supervise("exchange", move || exchanger.clone().run())
+    }
+
+    /// Hears the wake-ups of other processes.
+    fn hear(&self) -> Task {
+        let (pool, wake) = (self.own.clone(), self.wake.clone());
+        supervise("listen", move || listen(pool.clone(), wake.clone()))
+    }
+
+    /// Passes wake-ups on, and that claims have become possible.
+    fn ring(&self) -> Task {
+        let (desk, outlook) = (self.desk.clone(), self.outlook.clone());
+        let (wake, node) = (self.wake.clone(), self.lease.node.clone());
+        supervise("ring", move || {
+            let (desk, outlook) = (desk.clone(), outlook.clone());
+            let (mut woken, mut node) = (wake.woken(), node.clone());
+            async move {
+                loop {
+                    tokio::select! {
+                        told = woken.changed() => if told.is_err() { return },
+                        told = node.changed() => if told.is_err() { return },
+                    }
+                    desk.wake_all();
+                    // What was enqueued may wait for a time that is near.
+                    outlook.due_in(Duration::ZERO);
+                }
+            }
+        })
+    }
+
+    /// Looks at the queues.
+    fn watch(&self) -> Task {
+        let watch = Watch {
+            desk: self.desk.clone(),
+            pool: self.own.clone(),
+            outlook: self.outlook.clone(),
+        };
+        supervise("watch", move || watch.clone().run())
+    }
+
+    /// Fires what recurs.
+    fn schedules(&self, schedules: Vec<Schedule>) -> Task {
+        let (pool, stop) = (self.own.clone(), self.stop.clone());
+        supervise("schedules", move || {
+            let (pool, stop) = (pool.clone(), stop.clone());
+            let ticker = Ticker::new(schedules.clone());
+            async move {
+                if let Ok(ticker) = ticker {
+                    ticker.run(pool, stop).await;
+                }
+            }
+        })
+    }
+
+    /// Keeps the tables in order.
+    fn maintenance(&self, maintenance: Maintenance) -> Task {
+        let (pool, stop) = (self.own.clone(), self.stop.clone());
+        supervise("maintenance", move || {
+            maintenance.clone().run(pool.clone(), stop.clone())
+        })
+    }
+
+    /// Runs the jobs of one pool.
+    fn pool<Ctx: Clone + Send + Sync + 'static>(
+        &self,
+        number: usize,
+        registry: Arc<Registry<Ctx>>,
+        ctx: Ctx,
+    ) -> Task {
+        let bench = backend::Bench {
+            desk: self.desk.clone(),
+            pool: number,
+            registry,
+            ctx,
+            strange: self.strange.clone(),
+        };
+        let (stop, now) = (self.stop.clone(), self.now.clone());
+        supervise("pool", move || {
+            backend::work(bench.clone(), stop.clone(), now.clone())
+        })
+    }
+}
+
+fn desk(pools: &[Pool]) -> Result<Desk, StartError> {
+    let mut seen = HashSet::new();
+    let mut checked = Vec::new();
+    for pool in pools {
+        if pool.queues.is_empty() || pool.concurrency == 0 {
+            return Err(StartError::Idle(pool.name.clone()));
+        }
+        if let Some(twice) = pool.queues.iter().find(|queue| !seen.insert(*queue)) {
+            return Err(StartError::Shared(twice.clone()));
+        }
+        let queues = pool.queues.iter().map(|queue| Arc::from(&**queue));
+        checked.push((pool.name.clone(), queues.collect(), pool.concurrency));
+    }
+    Ok(Desk::new(checked))
+}
+
+/// Connections for the queue alone, so that jobs that hold many cannot keep outcomes from being written.
+///
+/// Each reads along indexes only: a plan made while a table was small must not outlive that.
+fn connections(pool: &PgPool) -> PgPool {
+    let options = pool.connect_options().as_ref().clone();
+    PgPoolOptions::new()
+        .max_connections(CONNECTIONS)
+        .acquire_timeout(Duration::from_secs(5))
+        .test_before_acquire(false)
+        .after_connect(|db, _| {
+            Box::pin(async move {
+                sqlx::raw_sql(
+                    "SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_hashjoin = off;
+                    SET enable_mergejoin = off; SET jit = off; SET statement_timeout = '30s';
+                    SET idle_in_transaction_session_timeout = '30s'",
+                )
+                .execute(db)
+                .await?;
+                Ok(())
+            })
+        })
+        .connect_lazy_with(options)
+}
+
+fn host() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
+    let name = name.or_else(|| std::env::var("HOSTNAME").ok());
+    name.map_or_else(|| "unknown".to_owned(), |name| name.trim().to_owned())
+}
