@@ -2,6 +2,7 @@
 
 mod admin;
 mod cast;
+mod deaths;
 mod enqueue;
 mod history;
 mod outcomes;

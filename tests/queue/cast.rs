@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use queue::{
-    Attempt, Backoff, Job, JobId, JobResult, Key, Outcome, Pool, Registry, Running, Worker,
+    Attempt, Backoff, Job, JobId, JobResult, Key, Outcome, Pool, Registry, Running, StaleClaim,
+    Worker,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 use tokio::sync::Notify;
 use uuid::Uuid;
 
@@ -237,4 +238,28 @@ pub async fn db_now(pool: &PgPool) -> DateTime<Utc> {
         .fetch_one(pool)
         .await
         .unwrap()
+}
+
+/// Whether a job may go on under a claim.
+pub async fn fence(db: &mut PgConnection, job: JobId, epoch: i32) -> bool {
+    let attempt = Attempt {
+        job,
+        epoch,
+        number: 1,
+        max: 3,
+        queue: "stage".into(),
+        kind: Act::NAME,
+        lane: None,
+        scheduled_at: DateTime::UNIX_EPOCH,
+        created_at: DateTime::UNIX_EPOCH,
+        trace: None,
+    };
+    match attempt.fence(db).await {
+        Ok(()) => true,
+        Err(StaleClaim::Gone(gone)) => {
+            assert_eq!(gone, job);
+            false
+        }
+        Err(StaleClaim::Database(error)) => panic!("{error}"),
+    }
 }
