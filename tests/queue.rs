@@ -2,6 +2,7 @@
 
 mod admin;
 mod cast;
+mod cost;
 mod deaths;
 mod enqueue;
 mod history;

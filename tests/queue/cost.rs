@@ -1,0 +1,72 @@
+//! What it costs to wait.
+
+use std::time::Duration;
+
+use sqlx::PgPool;
+
+use super::cast::{Act, Stage, until, worker};
+use crate::harness::World;
+
+#[derive(Debug, sqlx::FromRow)]
+struct Reads {
+    whole_tables: i64,
+    along_indexes: i64,
+    blocks: i64,
+}
+
+/// What was read of the live jobs so far, as the database counts it.
+async fn reads(pool: &PgPool) -> Reads {
+    sqlx::query_as(
+        "SELECT seq_scan AS whole_tables, idx_scan AS along_indexes,
+            heap_blks_read + heap_blks_hit + idx_blks_read + idx_blks_hit AS blocks
+         FROM pg_stat_user_tables JOIN pg_statio_user_tables USING (relid)
+         WHERE relid = 'queue.job'::regclass",
+    )
+    .fetch_one(pool)
+    .await
+    .unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_million_jobs_of_tomorrow_cost_an_idle_worker_nothing() {
+    let world = World::new().await;
+    sqlx::raw_sql(
+        "ALTER TABLE queue.job SET (autovacuum_enabled = off); -- its reads would be counted
+         INSERT INTO queue.job (queue, kind, state, run_at, payload, max_attempts)
+         SELECT 'stage', 'act', 1, now() + interval '1 day' + n * interval '1 ms', '\"Skip\"', 3
+         FROM generate_series(1, 1000000) n",
+    )
+    .execute(&world.pool)
+    .await
+    .unwrap();
+    let counted =
+        "SELECT n_tup_ins >= 1000000 FROM pg_stat_user_tables WHERE relid = 'queue.job'::regclass";
+    until(&world.pool, counted).await;
+    let before = reads(&world.pool).await;
+
+    let stage = Stage::default();
+    let running = worker(&world, &stage, 4).await;
+    let looks: i64 = 6;
+    let enough = async {
+        while reads(&world.pool).await.along_indexes < before.along_indexes + 2 * looks {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    let enough = tokio::time::timeout(Duration::from_secs(60), enough).await;
+    enough.expect("the worker should look at its queue");
+
+    let after = reads(&world.pool).await;
+    let scans = after.along_indexes - before.along_indexes;
+    let blocks = after.blocks - before.blocks;
+    assert_eq!(after.whole_tables, before.whole_tables);
+    assert!(blocks <= 20 * scans, "{blocks} blocks in {scans} looks");
+
+    // And one that is due among them is found.
+    let mut db = world.pool.acquire().await.unwrap();
+    let soon = Act::Note("soon".into());
+    let soon = queue::job(&soon).after(Duration::from_millis(100));
+    soon.enqueue(&mut db).await.unwrap();
+    running.wake().notify();
+    stage.until(1).await;
+    running.stop(Duration::from_secs(5)).await;
+}
