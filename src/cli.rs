@@ -1,5 +1,6 @@
 //! The command line: one binary, one subcommand a role or errand.
 
+mod bench;
 mod check;
 mod completions;
 mod failure;
@@ -68,6 +69,8 @@ enum Command {
     Queues(queues::Args),
     /// List what runs by the clock
     Schedules(schedules::Args),
+    /// Measure the queue beside the limit of hand-written SQL
+    Bench(bench::Args),
     /// Print the description of the REST API
     Openapi(openapi::Args),
     /// Print a completion script for a shell
@@ -104,6 +107,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
             Command::Schedules(args) => {
                 schedules::run(&args, settings_with_database(&sources)?).await
             }
+            Command::Bench(args) => bench::run(&args, settings(&sources)?).await,
             Command::Openapi(args) => openapi::run(&args),
             Command::Completions(args) => {
                 completions::run(&args, &mut Cli::command());

@@ -1,6 +1,7 @@
 //! The one integration test binary: behaviour through the public surface, on a real Postgres.
 
 mod api;
+mod bench;
 mod cli;
 mod config;
 mod database;

@@ -1,0 +1,58 @@
+//! How fast a backlog is worked off.
+
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use queue::Wake;
+
+use super::enqueue::payloads;
+use super::noop::{Noop, QUEUE, Watcher, worker};
+use super::{Figure, Place, raw};
+
+const BULK: usize = 1000;
+/// How often it is looked whether all is done.
+const LOOK: Duration = Duration::from_millis(2);
+
+/// Works off `jobs` jobs that do nothing, from the start of a worker until all outcomes are written.
+pub async fn drain(place: &Place, jobs: usize) -> anyhow::Result<Vec<Figure>> {
+    let pool = &place.pool;
+    let numbers: Vec<usize> = (0..jobs).collect();
+    let mut db = pool.acquire().await?;
+    for bulk in numbers.chunks(BULK) {
+        raw::insert(&mut db, &payloads(bulk)?).await?;
+    }
+    sqlx::raw_sql("VACUUM (ANALYZE) bench_raw.job")
+        .execute(&mut *db)
+        .await?;
+    let raw = raw::drain(pool).await?;
+
+    place.clear().await?;
+    for bulk in numbers.chunks(BULK) {
+        let bulk: Vec<Noop> = bulk.iter().copied().map(Noop::new).collect();
+        queue::enqueue_many(&mut db, &bulk).await?;
+    }
+    sqlx::raw_sql("VACUUM (ANALYZE) queue.job")
+        .execute(&mut *db)
+        .await?;
+    let watcher = Watcher::default();
+    let began = Instant::now();
+    let running = worker(pool, watcher.clone(), Wake::new(pool.clone())).await?;
+    loop {
+        tokio::time::sleep(LOOK).await;
+        if watcher.runs.load(Ordering::Relaxed) < jobs {
+            continue;
+        }
+        let left = "SELECT EXISTS (SELECT FROM queue.job WHERE queue = $1)";
+        let left: bool = sqlx::query_scalar(left)
+            .bind(QUEUE)
+            .fetch_one(&mut *db)
+            .await?;
+        if !left {
+            break;
+        }
+    }
+    #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^52 jobs")]
+    let ours = jobs as f64 / began.elapsed().as_secs_f64();
+    running.stop(Duration::from_secs(5)).await;
+    Ok(vec![Figure::per_second("drain", ours, raw)])
+}

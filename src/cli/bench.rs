@@ -1,0 +1,75 @@
+//! `leadmill bench`: measure the queue beside the limit of hand-written SQL.
+
+use std::sync::Arc;
+
+use clap::ValueEnum;
+
+use super::Failure;
+use crate::bench::{self, Figure, Place};
+use crate::config::Config;
+use crate::database;
+
+/// Most connections of a benchmark's producers.
+const CONNECTIONS: u32 = 20;
+
+/// Arguments of `leadmill bench`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// What to measure
+    what: What,
+    /// How many jobs [default: 100000, for latency 500]
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(10..=10_000_000))]
+    jobs: Option<u32>,
+    /// Print one JSON object a figure
+    #[arg(long)]
+    json: bool,
+}
+
+/// What can be measured.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum What {
+    /// How fast jobs are enqueued
+    Enqueue,
+    /// How fast a backlog is worked off
+    Drain,
+    /// How soon an idle worker begins a job
+    Latency,
+}
+
+/// Measures on the database of the settings, or on a private one if they name none.
+pub(super) async fn run(args: &Args, config: Arc<Config>) -> Result<(), Failure> {
+    let place = if config.database.url.is_empty() {
+        Place::own().await?
+    } else {
+        let pool = database::connect(&config.database, "bench", CONNECTIONS).await?;
+        Place::given(pool).await?
+    };
+    let jobs = args.jobs.map(|jobs| jobs as usize);
+    let figures = match args.what {
+        What::Enqueue => bench::enqueue(&place, jobs.unwrap_or(100_000)).await,
+        What::Drain => bench::drain(&place, jobs.unwrap_or(100_000)).await,
+        What::Latency => bench::latency(&place, jobs.unwrap_or(500)).await,
+    };
+    place.leave().await?;
+    for figure in figures? {
+        print(&figure, args.json)?;
+    }
+    Ok(())
+}
+
+fn print(figure: &Figure, json: bool) -> Result<(), Failure> {
+    if json {
+        let line = serde_json::to_string(figure).map_err(anyhow::Error::new)?;
+        println!("{line}");
+    } else {
+        let Figure {
+            bench,
+            ours,
+            raw,
+            ratio,
+            unit,
+        } = figure;
+        println!("{bench}: {ours} {unit}, by hand {raw} {unit}, ratio {ratio}");
+    }
+    Ok(())
+}
