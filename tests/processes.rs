@@ -1,6 +1,6 @@
 //! Real processes of `leadmill`: how they start, say that they are ready, survive an outage and stop.
 
-mod proxy;
+pub mod proxy;
 mod serve;
 
 use std::io::{BufRead, BufReader};

@@ -6,6 +6,7 @@ mod cost;
 mod deaths;
 mod enqueue;
 mod history;
+mod outages;
 mod outcomes;
 mod schedules;
 mod working;

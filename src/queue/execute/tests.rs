@@ -51,7 +51,8 @@ fn what_a_job_says_is_what_becomes_of_it() {
 
 #[test]
 fn failures_are_tried_again_until_the_attempts_are_used_up() {
-    let cases: [(fn() -> Ended, Duration, &str); 5] = [
+    type Case = (fn() -> Ended, Duration, &'static str);
+    let cases: [Case; 5] = [
         (
             || Ended::Returned(Err(anyhow!("low").context("high"))),
             9 * SECOND,
