@@ -328,9 +328,8 @@ fn connections(pool: &PgPool) -> PgPool {
         .after_connect(|db, _| {
             Box::pin(async move {
                 sqlx::raw_sql(
-                    "SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_hashjoin = off;
-                    SET enable_mergejoin = off; SET jit = off; SET statement_timeout = '30s';
-                    SET idle_in_transaction_session_timeout = '30s'",
+                    "SET enable_seqscan = off; SET enable_bitmapscan = off; SET jit = off;
+                    SET statement_timeout = '30s'; SET idle_in_transaction_session_timeout = '30s'",
                 )
                 .execute(db)
                 .await?;

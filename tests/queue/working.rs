@@ -153,11 +153,14 @@ async fn stopping_gives_back_what_has_not_begun_and_what_does_not_end() {
     let running = worker(&world, &stage, 50).await;
     stage.until(2054).await;
     assert!(
-        stage.notes()[2004..]
+        stage.notes()[2004..2054]
             .iter()
             .all(|note| note.ends_with("began 1"))
     );
-    stage.go.notify_waiters();
+    for notes in 2055..=2104 {
+        stage.go.notify_one();
+        stage.until(notes).await;
+    }
     until(&world.pool, NONE_LEFT).await;
     running.stop(GRACE).await;
 }

@@ -1,4 +1,8 @@
 //! Write down what came of attempts. Every statement names the claim: an older one changes nothing.
+//!
+//! A job that runs is one that has a lease. Rows are found by their ids, and `IS TRUE` keeps the comparison of claims from
+//! becoming a join: planned for a table that is empty one moment and full the next, that join goes over every running
+//! job for every outcome.
 
 use std::time::Duration;
 
@@ -144,8 +148,8 @@ async fn complete(db: &mut PgConnection, ids: &[i64], epochs: &[i32]) -> sqlx::R
         r#"
         WITH gone AS (
             DELETE FROM queue.job j
-            USING unnest($1::bigint[], $2::int[]) AS told (id, epoch)
-            WHERE j.id = told.id AND j.epoch = told.epoch AND j.state = 2
+            WHERE j.id = ANY ($1) AND j.lease_by IS NOT NULL
+                AND ((j.id, j.epoch) IN (SELECT * FROM unnest($1::bigint[], $2::int[]))) IS TRUE
             RETURNING j.*
         )
         INSERT INTO queue.job_history (id, queue, kind, version, priority, lane, payload, attempt, max_attempts,
@@ -177,10 +181,9 @@ async fn finish(db: &mut PgConnection, columns: Columns) -> sqlx::Result<u64> {
         r#"
         WITH gone AS (
             DELETE FROM queue.job j
-            USING unnest($1::bigint[], $2::int[], $3::text[], $4::text[], $5::text[], $6::text[])
-                AS told (id, epoch, outcome, reason, result, error)
-            WHERE j.id = told.id AND j.epoch = told.epoch AND j.state = 2
-            RETURNING j.*, told.outcome, told.reason, told.result, told.error
+            WHERE j.id = ANY ($1) AND j.lease_by IS NOT NULL
+                AND ((j.id, j.epoch) IN (SELECT * FROM unnest($1::bigint[], $2::int[]))) IS TRUE
+            RETURNING j.*
         )
         INSERT INTO queue.job_history (id, queue, kind, version, priority, lane, payload, attempt, max_attempts,
             unique_key, trace, progress, errors, log, retried_from, created_at, started_at, outcome, reason, result)
@@ -190,6 +193,8 @@ async fn finish(db: &mut PgConnection, columns: Columns) -> sqlx::Result<u64> {
             END,
             log, retried_from, created_at, started_at, outcome, reason, result::jsonb
         FROM gone
+        JOIN unnest($1::bigint[], $3::text[], $4::text[], $5::text[], $6::text[])
+            AS told (id, outcome, reason, result, error) USING (id)
         "#,
     )
     .bind(columns.ids)
@@ -247,9 +252,10 @@ async fn put_back(db: &mut PgConnection, again: Again) -> sqlx::Result<u64> {
                 END,
             lease_by = NULL,
             started_at = NULL
-        FROM unnest($1::bigint[], $2::int[], $3::smallint[], $4::bigint[], $5::bool[], $6::text[])
-            AS told (id, epoch, state, after, refund, error)
-        WHERE j.id = told.id AND j.epoch = told.epoch AND j.state = 2
+        FROM unnest($1::bigint[], $3::smallint[], $4::bigint[], $5::bool[], $6::text[])
+            AS told (id, state, after, refund, error)
+        WHERE j.id = told.id AND j.id = ANY ($1) AND j.lease_by IS NOT NULL
+            AND ((j.id, j.epoch) IN (SELECT * FROM unnest($1::bigint[], $2::int[]))) IS TRUE
         "#,
     )
     .bind(again.ids)
