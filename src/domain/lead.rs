@@ -15,6 +15,7 @@ use crate::{
     text::text_enum,
 };
 
+pub mod merge;
 pub mod patch;
 
 text_enum! {

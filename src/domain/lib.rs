@@ -5,12 +5,17 @@
 
 pub mod activity;
 pub mod actor;
+pub mod capture;
 pub mod clock;
+pub mod company;
 pub mod contact;
+pub mod enrichment;
 pub mod form;
 pub mod id;
 pub mod lead;
 pub mod member;
+pub mod mql;
+pub mod normalise;
 pub mod org;
 pub mod score;
 pub mod status;
