@@ -11,4 +11,5 @@ mod postgres_cluster;
 mod processes;
 mod queue;
 mod statements;
+mod templates;
 mod web;
