@@ -13,6 +13,7 @@ pub mod enrichment;
 pub mod form;
 pub mod id;
 pub mod lead;
+pub mod mail;
 pub mod member;
 pub mod mql;
 pub mod normalise;

@@ -7,6 +7,7 @@ pub mod idempotency;
 pub mod intake_events;
 pub mod lead_history;
 pub mod lead_pages;
+pub mod mail_ledger;
 pub mod pipeline_summary;
 pub mod scope;
 

@@ -27,6 +27,70 @@ pub struct News {
     pub read_at: Option<Timestamp>,
 }
 
+/// One piece of news about to be told.
+#[derive(Debug, Clone)]
+pub struct NewNews<'a> {
+    /// Whom.
+    pub user: UserId,
+    /// `lead_hot`, `lead_assigned`, `follow_up_due`, …
+    pub kind: &'a str,
+    /// One line.
+    pub title: String,
+    /// A little more.
+    pub body: Option<String>,
+    /// What it is about.
+    pub lead: Option<LeadId>,
+    /// The same for programs.
+    pub data: Value,
+    /// The same news again has the same key.
+    pub dedupe_key: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// Tells a person; `false` if they were told the same before.
+pub async fn insert(db: &mut PgConnection, org: OrgId, new: &NewNews<'_>) -> sqlx::Result<bool> {
+    let done = sqlx::query(
+        r#"
+        INSERT INTO notifications (id, org_id, user_id, kind, title, body, lead_id, data, dedupe_key, created_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+        ON CONFLICT (org_id, user_id, dedupe_key) DO NOTHING
+        "#,
+    )
+    .bind(NotificationId::new())
+    .bind(org)
+    .bind(new.user)
+    .bind(new.kind)
+    .bind(&new.title)
+    .bind(&new.body)
+    .bind(new.lead)
+    .bind(&new.data)
+    .bind(&new.dedupe_key)
+    .bind(new.at)
+    .execute(db)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// The channel on which open pages hear that somebody has news; the payload names org and person, nothing else.
+pub const CHANNEL: &str = "leadmill_notifications";
+
+/// Lets open pages of these people know that they have news; for after the commit.
+pub async fn ring(db: &mut PgConnection, org: OrgId, users: &[UserId]) -> sqlx::Result<()> {
+    sqlx::query(
+        r#"
+        SELECT pg_notify($1, json_build_object('org', $2::text, 'user', told::text)::text)
+        FROM unnest($3::uuid[]) AS told
+        "#,
+    )
+    .bind(CHANNEL)
+    .bind(org.to_string())
+    .bind(users.iter().map(|user| user.uuid()).collect::<Vec<_>>())
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
 /// At most `limit` pieces of news for `user`, newest first, behind `after`.
 ///
 /// Served by `notifications_user_ix` and `notifications_unread_ix`.

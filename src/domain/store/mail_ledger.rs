@@ -1,0 +1,188 @@
+//! The mail ledger. Whoever attempts a mail holds its token, and every write about the attempt names it.
+
+use sqlx::PgConnection;
+
+use crate::clock::Timestamp;
+use crate::id::{AttemptToken, MessageId, OrgId};
+use crate::mail::{Mail, MailFate, MailState, NewMail};
+
+/// Longest error that is kept.
+const LONGEST_ERROR: usize = 1_000;
+
+/// Writes a mail down; `false` if the same was written down before.
+pub async fn insert(db: &mut PgConnection, new: &NewMail<'_>) -> sqlx::Result<bool> {
+    let norm = new.to.trim().to_lowercase();
+    let domain = norm.rsplit_once('@').map_or("", |(_, domain)| domain);
+    let done = sqlx::query(
+        r#"
+        INSERT INTO email_messages (id, org_id, dedupe_key, stream, lead_id, user_id, to_email, to_norm, to_domain,
+            template_key, template_version, context, rfc_message_id, not_before, expires_at, created_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $14)
+        ON CONFLICT (org_id, dedupe_key) DO NOTHING
+        "#,
+    )
+    .bind(new.id)
+    .bind(new.org)
+    .bind(&new.dedupe_key)
+    .bind(new.stream)
+    .bind(new.lead)
+    .bind(new.user)
+    .bind(new.to.trim())
+    .bind(&norm)
+    .bind(domain)
+    .bind(new.template)
+    .bind(new.template_version)
+    .bind(&new.context)
+    .bind(&new.rfc_message_id)
+    .bind(new.at)
+    .bind(new.expires_at)
+    .execute(db)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// The mail, held until the transaction ends.
+///
+/// A suppression of the marketing stream stops marketing mail, one of all streams stops everything.
+pub async fn lock(
+    db: &mut PgConnection,
+    org: OrgId,
+    id: MessageId,
+    now: Timestamp,
+) -> sqlx::Result<Option<Mail>> {
+    sqlx::query_as(
+        r#"
+        SELECT mail.id, mail.org_id, mail.lead_id, mail.user_id, member.name AS to_name, mail.to_email,
+            mail.template_key, mail.context, mail.rfc_message_id, mail.in_reply_to, mail.thread_refs, mail.state,
+            mail.attempts, mail.attempt_token, mail.not_before, mail.expires_at, mail.created_at,
+            EXISTS (SELECT FROM suppressions no
+                WHERE no.org_id = mail.org_id AND no.email_norm = mail.to_norm
+                    AND (no.stream = 'all' OR no.stream = mail.stream)
+                    AND (no.expires_at IS NULL OR no.expires_at > $3)) AS suppressed
+        FROM email_messages mail
+        LEFT JOIN memberships member ON member.org_id = mail.org_id AND member.user_id = mail.user_id
+        WHERE mail.org_id = $1 AND mail.id = $2
+        FOR NO KEY UPDATE OF mail
+        "#,
+    )
+    .bind(org)
+    .bind(id)
+    .bind(now)
+    .fetch_optional(db)
+    .await
+}
+
+/// Begins an attempt at a locked mail.
+pub async fn begin(
+    db: &mut PgConnection,
+    org: OrgId,
+    id: MessageId,
+    token: AttemptToken,
+    now: Timestamp,
+) -> sqlx::Result<()> {
+    sqlx::query(
+        r#"
+        UPDATE email_messages
+        SET state = 'sending', attempts = attempts + 1, attempt_token = $3, claimed_at = $4, handoff_at = NULL
+        WHERE org_id = $1 AND id = $2
+        "#,
+    )
+    .bind(org)
+    .bind(id)
+    .bind(token)
+    .bind(now)
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// Notes that a locked mail is about to leave; `false` if the attempt is no longer ours.
+pub async fn hand_off(
+    db: &mut PgConnection,
+    org: OrgId,
+    id: MessageId,
+    token: AttemptToken,
+    now: Timestamp,
+) -> sqlx::Result<bool> {
+    let done = sqlx::query(
+        r#"
+        UPDATE email_messages SET state = 'handoff', handoff_at = $4
+        WHERE org_id = $1 AND id = $2 AND state = 'sending' AND attempt_token = $3
+        "#,
+    )
+    .bind(org)
+    .bind(id)
+    .bind(token)
+    .bind(now)
+    .execute(db)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Writes down what came of an attempt; `false` if it is no longer ours.
+///
+/// Whoever holds the token of an attempt that was given up as `unknown` may still bring its answer.
+pub async fn settle(
+    db: &mut PgConnection,
+    org: OrgId,
+    id: MessageId,
+    token: AttemptToken,
+    fate: &MailFate,
+    now: Timestamp,
+) -> sqlx::Result<bool> {
+    let error = fate
+        .error
+        .as_deref()
+        .map(|error| shortened(error, LONGEST_ERROR));
+    let done = sqlx::query(
+        r#"
+        UPDATE email_messages
+        SET state = $4, smtp_code = coalesce($5, smtp_code), smtp_reply = coalesce($6, smtp_reply), last_error = $7,
+            not_before = coalesce($8, not_before), sent_at = CASE WHEN $4 = 'sent' THEN $9::timestamptz ELSE sent_at END
+        WHERE org_id = $1 AND id = $2 AND state IN ('sending', 'handoff', 'unknown') AND attempt_token = $3
+        "#,
+    )
+    .bind(org)
+    .bind(id)
+    .bind(token)
+    .bind(fate.state)
+    .bind(fate.code.map(i32::from))
+    .bind(fate.reply.as_deref())
+    .bind(error)
+    .bind(fate.not_before)
+    .bind(now)
+    .execute(db)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Ends a locked mail that nobody attempts.
+pub async fn end(
+    db: &mut PgConnection,
+    org: OrgId,
+    id: MessageId,
+    state: MailState,
+    why: Option<&str>,
+) -> sqlx::Result<()> {
+    sqlx::query("UPDATE email_messages SET state = $3, last_error = coalesce($4, last_error) WHERE org_id = $1 AND id = $2")
+        .bind(org)
+        .bind(id)
+        .bind(state)
+        .bind(why.map(|why| shortened(why, LONGEST_ERROR)))
+        .execute(db)
+        .await?;
+    Ok(())
+}
+
+/// How many mails of the org are in each state.
+pub async fn counts(db: &mut PgConnection, org: OrgId) -> sqlx::Result<Vec<(MailState, i64)>> {
+    sqlx::query_as("SELECT state, count(*) FROM email_messages WHERE org_id = $1 GROUP BY state ORDER BY state")
+        .bind(org)
+        .fetch_all(db)
+        .await
+}
+
+fn shortened(text: &str, longest: usize) -> String {
+    let clean = text.chars().filter(|c| *c != '\0');
+    clean.take(longest).collect()
+}
