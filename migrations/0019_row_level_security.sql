@@ -75,7 +75,7 @@ GRANT USAGE ON SCHEMA queue TO leadmill_app, leadmill_platform;
 GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA queue TO leadmill_app, leadmill_platform;
 GRANT USAGE ON ALL SEQUENCES IN SCHEMA queue TO leadmill_app, leadmill_platform;
 
--- updated_at wherever there is one.
+-- updated_at wherever there is one. Being scored is no edit: the nightly run leaves updated_at of leads alone.
 DO $$
 DECLARE
     t text;
@@ -85,6 +85,8 @@ BEGIN
         JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'updated_at' AND NOT a.attisdropped
         WHERE c.relkind = 'r' AND c.relnamespace = 'public'::regnamespace
     LOOP
-        EXECUTE format('CREATE TRIGGER %I BEFORE UPDATE ON %I FOR EACH ROW EXECUTE FUNCTION set_updated_at()', t || '_updated', t);
+        EXECUTE format('CREATE TRIGGER %I BEFORE UPDATE ON %I FOR EACH ROW %s EXECUTE FUNCTION set_updated_at()',
+            t || '_updated', t,
+            CASE t WHEN 'leads' THEN 'WHEN (NEW.score_updated_at IS NOT DISTINCT FROM OLD.score_updated_at)' ELSE '' END);
     END LOOP;
 END $$;

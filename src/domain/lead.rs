@@ -53,6 +53,7 @@ impl CaptureChannel {
 
 text_enum! {
     /// How a lead was won: the axis of reports and of scoring.
+    #[derive(Default)]
     SourceCategory {
         /// Found the website.
         Website = "website",
@@ -71,6 +72,7 @@ text_enum! {
         /// Sent by a partner.
         Partner = "partner",
         /// Anything else.
+        #[default]
         Other = "other",
     }
 }
@@ -222,12 +224,6 @@ pub struct Details {
     /// The org's own fields.
     #[sqlx(json)]
     pub custom_fields: Map<String, Value>,
-}
-
-impl Default for SourceCategory {
-    fn default() -> Self {
-        Self::Other
-    }
 }
 
 impl Details {

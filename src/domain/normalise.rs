@@ -249,7 +249,7 @@ mod tests {
         fn stored_text_is_short_clean_and_stays_as_it_is(any in ".{0,300}", most in 1usize..200) {
             if let Some(once) = text(&any, most) {
                 prop_assert!(once.chars().count() <= most && !once.contains('\0') && !once.is_empty());
-                prop_assert_eq!(text(&once, most), Some(once.clone()));
+                prop_assert_eq!(text(&once, most), Some(once));
             }
         }
 
@@ -257,7 +257,7 @@ mod tests {
         fn an_international_number_has_only_digits(any in "[0-9 +()-]{0,25}") {
             if let Some(number) = phone_e164(&any, Some("DE")) {
                 prop_assert!(number.starts_with('+') && number[1..].bytes().all(|b| b.is_ascii_digit()));
-                prop_assert_eq!(phone_e164(&number, None), Some(number.clone()));
+                prop_assert_eq!(phone_e164(&number, None), Some(number));
             }
         }
     }

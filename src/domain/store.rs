@@ -2,13 +2,24 @@
 
 pub mod api_keys;
 pub mod bell;
+pub mod companies;
+pub mod events;
 pub mod forms;
 pub mod idempotency;
 pub mod intake_events;
+pub mod journal;
 pub mod lead_history;
 pub mod lead_pages;
+pub mod leads;
 pub mod mail_ledger;
+pub mod members;
+pub mod orgs;
 pub mod pipeline_summary;
+pub mod pools;
+pub mod rescore;
 pub mod scope;
+pub mod scoring;
+pub mod sources;
+pub mod stages;
 
 pub use scope::{Db, Tx};

@@ -125,9 +125,9 @@ impl Details {
         }
         clip!(
             name: 200, first_name: 255, last_name: 255, email: 320, phone: 50, job_title: 255, linkedin_url: 1000,
-            company_name: 300, state: 10, country: 2, time_zone: 64, message: 20_000, notes: 20_000, source_detail: 1000,
+            company_name: 300, time_zone: 64, message: 20_000, notes: 20_000, source_detail: 1000,
             source_workflow: 255, source_url: 1000, utm_source: 255, utm_medium: 255, utm_campaign: 255, utm_term: 255,
-            utm_content: 255, gclid: 255, fbclid: 255, currency: 3, budget: 500, authority: 500, need: 500, timeline: 500,
+            utm_content: 255, gclid: 255, fbclid: 255, budget: 500, authority: 500, need: 500, timeline: 500,
         );
         // Half a code is another code: what does not fit is not kept.
         let code = |text: &Option<String>, most: usize| {

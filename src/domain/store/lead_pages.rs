@@ -9,7 +9,7 @@ use crate::score::Band;
 use crate::status::Status;
 
 /// Everything a [`Lead`] is read from.
-const COLUMNS: &str = "id, org_id, created_by_user_id, space_id, name, first_name, last_name, display_name, email, phone, \
+pub(super) const COLUMNS: &str = "id, org_id, created_by_user_id, space_id, name, first_name, last_name, display_name, email, phone, \
     phone_e164, job_title, linkedin_url, company_id, company_name, state, country, time_zone, enrollment, segment, message, \
     notes, tags, capture_channel, source_category, source_id, source_detail, source_workflow, source_channel_id, \
     source_campaign_id, source_url, utm_source, utm_medium, utm_campaign, utm_term, utm_content, gclid, fbclid, form_id, \

@@ -128,9 +128,9 @@ fn any_details() -> impl Strategy<Value = Details> {
 proptest! {
     #[test]
     fn merging_the_same_account_again_changes_nothing(known in any_details(), new in any_details()) {
-        let once = known.filled_from(&new);
-        prop_assert_eq!(once.clone().filled_from(&new), once.clone());
-        let over = once.overwritten_by(&new);
+        let once = known.clone().filled_from(&new);
+        prop_assert_eq!(once.clone().filled_from(&new), once);
+        let over = known.overwritten_by(&new);
         prop_assert_eq!(over.clone().overwritten_by(&new), over);
     }
 

@@ -1,0 +1,199 @@
+//! Scores of an org in bulk: read a chunk, write a chunk, two round trips each.
+
+use serde_json::Value;
+use sqlx::{PgConnection, types::Json};
+
+use crate::{
+    clock::Timestamp,
+    id::{LeadId, OrgId, RunId, ScoreId, ScoringProfileId},
+    score::{Band, Factor, Inputs},
+};
+
+/// An open lead with what it is scored by and what it was given last.
+#[derive(Debug, sqlx::FromRow)]
+pub struct Scored {
+    /// The lead.
+    pub id: LeadId,
+    /// What it is scored by.
+    #[sqlx(flatten)]
+    pub inputs: Inputs,
+    /// Its score.
+    pub score_total: Option<i16>,
+    /// Its band.
+    pub score_band: Option<Band>,
+    /// Fingerprint of profile and inputs of that score.
+    pub score_hash: Option<Vec<u8>>,
+    /// When it was given.
+    pub score_updated_at: Option<Timestamp>,
+    /// First met a marketing threshold.
+    pub mql_at: Option<Timestamp>,
+}
+
+/// At most `limit` open leads behind `after`, in the order of their ids. Those scored since `due` have had their turn.
+///
+/// Served by the primary key.
+pub async fn chunk(
+    db: &mut PgConnection,
+    org: OrgId,
+    after: Option<LeadId>,
+    limit: i64,
+) -> sqlx::Result<Vec<Scored>> {
+    sqlx::query_as(
+        r#"
+        SELECT lead.id, lead.score_total, lead.score_band, lead.score_hash, lead.score_updated_at, lead.mql_at,
+            coalesce(behaviour.website_visits, 0) AS website_visits,
+            coalesce(behaviour.content_downloads, 0) AS content_downloads, coalesce(behaviour.email_opens, 0) AS email_opens,
+            coalesce(behaviour.email_clicks, 0) AS email_clicks, coalesce(behaviour.demo_requested, false) AS demo_requested,
+            lead.enrollment, company.employees, company.company_size, company.industry, company.website,
+            lead.source_category, source.quality_points AS source_points, lead.capture_channel, lead.status,
+            lead.estimated_value_minor, lead.first_name, lead.last_name, lead.email, lead.phone, lead.company_name,
+            lead.job_title, lead.linkedin_url, lead.source_url, lead.country, lead.state, lead.tags, lead.custom_fields
+        FROM (
+            SELECT * FROM leads
+            WHERE org_id = $1 AND id > $2 AND is_open AND deleted_at IS NULL
+            ORDER BY org_id, id
+            LIMIT $3
+        ) lead
+        LEFT JOIN lead_behaviour behaviour ON behaviour.org_id = lead.org_id AND behaviour.lead_id = lead.id
+        LEFT JOIN companies company ON company.org_id = lead.org_id AND company.id = lead.company_id
+        LEFT JOIN lead_sources source ON source.org_id = lead.org_id AND source.id = lead.source_id
+        ORDER BY lead.id
+        "#,
+    )
+    .bind(org)
+    .bind(after.unwrap_or(LeadId::nil()))
+    .bind(limit)
+    .fetch_all(db)
+    .await
+}
+
+/// Scores to be kept, column by column as the database takes them.
+#[derive(Debug, Default)]
+pub struct NewScores {
+    leads: Vec<LeadId>,
+    ids: Vec<ScoreId>,
+    totals: Vec<i16>,
+    bands: Vec<Band>,
+    previous: Vec<Option<i16>>,
+    hashes: Vec<Vec<u8>>,
+    factors: Vec<Value>,
+}
+
+impl NewScores {
+    /// One more.
+    pub fn push(
+        &mut self,
+        of: &Scored,
+        total: i16,
+        band: Band,
+        hash: Vec<u8>,
+        factors: &[Factor],
+    ) -> serde_json::Result<()> {
+        self.leads.push(of.id);
+        self.ids.push(ScoreId::new());
+        self.totals.push(total);
+        self.bands.push(band);
+        self.previous.push(of.score_total);
+        self.hashes.push(hash);
+        self.factors.push(serde_json::to_value(factors)?);
+        Ok(())
+    }
+
+    /// How many.
+    pub fn len(&self) -> usize {
+        self.leads.len()
+    }
+
+    /// None at all.
+    pub fn is_empty(&self) -> bool {
+        self.leads.is_empty()
+    }
+}
+
+/// Which run scores, by what, and for when.
+#[derive(Debug, Clone)]
+pub struct Run<'a> {
+    /// The run; done again it writes nothing twice.
+    pub id: RunId,
+    /// The profile.
+    pub profile: ScoringProfileId,
+    /// Its version.
+    pub version: &'a str,
+    /// Its nominal time.
+    pub due: Timestamp,
+}
+
+/// Keeps the scores and shows them on their leads; answers which leads took theirs.
+///
+/// A lead that was scored since the run's nominal time keeps what it has, so the latest score stays the one shown.
+pub async fn insert(
+    db: &mut PgConnection,
+    org: OrgId,
+    run: &Run<'_>,
+    new: NewScores,
+) -> sqlx::Result<Vec<LeadId>> {
+    if new.is_empty() {
+        return Ok(Vec::new());
+    }
+    sqlx::query_scalar(
+        r#"
+        WITH given AS (
+            SELECT * FROM unnest($6::uuid[], $7::uuid[], $8::smallint[], $9::text[], $10::smallint[], $11::bytea[], $12::jsonb[])
+                AS given (lead_id, id, score, band, previous, hash, factors)
+        ), shown AS (
+            UPDATE leads SET score_total = given.score, score_band = given.band, score_version = $4,
+                score_hash = given.hash, score_updated_at = $5
+            FROM given
+            WHERE leads.org_id = $1 AND leads.id = given.lead_id
+                AND (leads.score_updated_at IS NULL OR leads.score_updated_at <= $5)
+            RETURNING leads.id
+        ), kept AS (
+            INSERT INTO lead_scores (id, org_id, lead_id, score, band, previous_score, version, profile_id, factors, trigger,
+                input_hash, run_id, computed_at)
+            SELECT given.id, $1, given.lead_id, given.score, given.band, given.previous, $4, $3, given.factors, 'refresh',
+                given.hash, $2, $5
+            FROM given JOIN shown ON shown.id = given.lead_id
+            ON CONFLICT (org_id, lead_id, run_id, computed_at) WHERE run_id IS NOT NULL DO NOTHING
+        )
+        SELECT id FROM shown
+        "#,
+    )
+    .bind(org)
+    .bind(run.id)
+    .bind(run.profile)
+    .bind(run.version)
+    .bind(run.due)
+    .bind(new.leads)
+    .bind(new.ids)
+    .bind(new.totals)
+    .bind(new.bands)
+    .bind(new.previous)
+    .bind(new.hashes)
+    .bind(new.factors.into_iter().map(Json).collect::<Vec<_>>())
+    .fetch_all(db)
+    .await
+}
+
+/// Notes on leads whose score came out as before that it was calculated.
+pub async fn touch(
+    db: &mut PgConnection,
+    org: OrgId,
+    leads: &[LeadId],
+    due: Timestamp,
+) -> sqlx::Result<()> {
+    if leads.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(
+        r#"
+        UPDATE leads SET score_updated_at = $3
+        WHERE org_id = $1 AND id = ANY($2) AND (score_updated_at IS NULL OR score_updated_at < $3)
+        "#,
+    )
+    .bind(org)
+    .bind(leads)
+    .bind(due)
+    .execute(db)
+    .await?;
+    Ok(())
+}
