@@ -3,7 +3,10 @@
 pub mod api_keys;
 pub mod bell;
 pub mod companies;
+pub mod dashboard;
+pub mod enrichment;
 pub mod events;
+pub mod follow_ups;
 pub mod forms;
 pub mod idempotency;
 pub mod intake_events;
@@ -21,5 +24,6 @@ pub mod scope;
 pub mod scoring;
 pub mod sources;
 pub mod stages;
+pub mod suppressions;
 
 pub use scope::{Db, Tx};

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::lead::SourceCategory;
+use crate::text::text_enum;
 
 /// The lead as its sender described it: text is trimmed, one line where one is asked for, and never holds NUL.
 ///
@@ -79,4 +80,24 @@ pub struct Submission {
     /// Every answer by the name it was posted under, also those that have no field above.
     #[serde(skip_serializing_if = "Map::is_empty")]
     pub answers: Map<String, Value>,
+}
+
+text_enum! {
+    /// What became of a submission.
+    IntakeState {
+        /// Nothing yet.
+        Received = "received",
+        /// A lead was made of it, or it joined one.
+        Processed = "processed",
+        /// It told nothing new.
+        Duplicate = "duplicate",
+        /// It was not for us.
+        Ignored = "ignored",
+        /// No person sent it.
+        Spam = "spam",
+        /// Making something of it failed; it is tried again.
+        Failed = "failed",
+        /// A person must look at it.
+        Quarantined = "quarantined",
+    }
 }

@@ -145,3 +145,41 @@ pub async fn mark_read(
     .fetch_optional(db)
     .await
 }
+
+/// How many pieces of news `user` has not read, counted up to `most`.
+pub async fn unread(
+    db: &mut PgConnection,
+    org: OrgId,
+    user: UserId,
+    most: i64,
+) -> sqlx::Result<i64> {
+    sqlx::query_scalar(
+        r#"
+        SELECT count(*)
+        FROM (SELECT FROM notifications WHERE org_id = $1 AND user_id = $2 AND read_at IS NULL LIMIT $3) unread
+        "#,
+    )
+    .bind(org)
+    .bind(user)
+    .bind(most)
+    .fetch_one(db)
+    .await
+}
+
+/// Notes that `user` has read everything there is.
+pub async fn mark_all_read(
+    db: &mut PgConnection,
+    org: OrgId,
+    user: UserId,
+    now: Timestamp,
+) -> sqlx::Result<u64> {
+    let done = sqlx::query(
+        "UPDATE notifications SET read_at = $3 WHERE org_id = $1 AND user_id = $2 AND read_at IS NULL",
+    )
+    .bind(org)
+    .bind(user)
+    .bind(now)
+    .execute(db)
+    .await?;
+    Ok(done.rows_affected())
+}

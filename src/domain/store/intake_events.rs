@@ -5,8 +5,8 @@ use sqlx::PgConnection;
 use sqlx::types::Json;
 
 use crate::clock::Timestamp;
-use crate::id::{ChannelId, FormId, IntakeEventId, OrgId};
-use crate::submission::Submission;
+use crate::id::{ChannelId, FormId, IntakeEventId, LeadId, OrgId};
+use crate::submission::{IntakeState, Submission};
 
 /// Something that came in.
 #[derive(Debug, Clone)]
@@ -118,4 +118,76 @@ pub async fn find_recent(
     .bind(since)
     .fetch_optional(db)
     .await
+}
+
+/// An event as it is worked on.
+#[derive(Debug, Clone, sqlx::FromRow)]
+pub struct Event {
+    /// Its id.
+    pub id: IntakeEventId,
+    /// The channel it came by.
+    pub channel_id: Option<ChannelId>,
+    /// The form it came by.
+    pub form_id: Option<FormId>,
+    /// `trpc`, `form`, …
+    pub provider: String,
+    /// A test click of a provider.
+    pub is_test: bool,
+    /// What was understood of it.
+    #[sqlx(json)]
+    pub submission: Submission,
+    /// What became of it so far.
+    pub state: IntakeState,
+    /// The lead it became or joined.
+    pub lead_id: Option<LeadId>,
+    /// When it came in.
+    pub received_at: Timestamp,
+}
+
+/// The event, held until the transaction ends.
+pub async fn lock(
+    db: &mut PgConnection,
+    org: OrgId,
+    id: IntakeEventId,
+) -> sqlx::Result<Option<Event>> {
+    sqlx::query_as(
+        r#"
+        SELECT id, channel_id, form_id, provider, is_test, submission, state, lead_id, received_at
+        FROM intake_events
+        WHERE org_id = $1 AND id = $2
+        FOR NO KEY UPDATE
+        "#,
+    )
+    .bind(org)
+    .bind(id)
+    .fetch_optional(db)
+    .await
+}
+
+/// Writes down what became of a locked event.
+pub async fn settle(
+    db: &mut PgConnection,
+    org: OrgId,
+    id: IntakeEventId,
+    state: IntakeState,
+    lead: Option<LeadId>,
+    error: Option<&str>,
+    now: Timestamp,
+) -> sqlx::Result<()> {
+    sqlx::query(
+        r#"
+        UPDATE intake_events
+        SET state = $3, lead_id = coalesce($4, lead_id), error = $5, attempts = attempts + 1, processed_at = $6
+        WHERE org_id = $1 AND id = $2
+        "#,
+    )
+    .bind(org)
+    .bind(id)
+    .bind(state)
+    .bind(lead)
+    .bind(error)
+    .bind(now)
+    .execute(db)
+    .await?;
+    Ok(())
 }

@@ -29,6 +29,20 @@ pub enum Origin {
     Channel(CaptureChannel),
 }
 
+/// The order of a list.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Sort {
+    /// Latest capture first; the only order that can be paged by a lead.
+    #[default]
+    Newest,
+    /// Best score first, those without one last.
+    Score,
+    /// Earliest follow-up first, those without one last.
+    FollowUp,
+    /// Latest activity first.
+    Activity,
+}
+
 /// Which leads, and where in the list of them; newest first.
 #[derive(Debug, Clone, Default)]
 pub struct Filter {
@@ -52,6 +66,12 @@ pub struct Filter {
     pub to: Option<Timestamp>,
     /// Last contacted before.
     pub contacted_before: Option<Timestamp>,
+    /// Last contacted at or after.
+    pub contacted_after: Option<Timestamp>,
+    /// Whether it ever met a marketing threshold.
+    pub qualified: Option<bool>,
+    /// In this order.
+    pub sort: Sort,
     /// Never contacted.
     pub never_contacted: bool,
     /// To be followed up by then.
@@ -78,7 +98,7 @@ pub async fn list(
     let mut query = QueryBuilder::new("SELECT ");
     query.push(COLUMNS).push(" FROM leads");
     narrow(&mut query, org, filter);
-    if let Some((at, id)) = filter.after {
+    if let Some((at, id)) = filter.after.filter(|_| filter.sort == Sort::Newest) {
         query
             .push(" AND (created_at, id) < (")
             .push_bind(at)
@@ -87,7 +107,13 @@ pub async fn list(
             .push(")");
     }
     query
-        .push(" ORDER BY created_at DESC, id DESC LIMIT ")
+        .push(match filter.sort {
+            Sort::Newest => " ORDER BY created_at DESC, id DESC",
+            Sort::Score => " ORDER BY score_total DESC NULLS LAST, created_at DESC, id DESC",
+            Sort::FollowUp => " ORDER BY next_follow_up_at NULLS LAST, id",
+            Sort::Activity => " ORDER BY last_activity_at DESC NULLS LAST, id DESC",
+        })
+        .push(" LIMIT ")
         .push_bind(limit);
     query.push(" OFFSET ").push_bind(filter.skip);
     query.build_query_as().fetch_all(db).await
@@ -159,6 +185,14 @@ fn narrow(query: &mut QueryBuilder<Postgres>, org: OrgId, filter: &Filter) {
     }
     if let Some(at) = filter.contacted_before {
         query.push(" AND last_contacted_at < ").push_bind(at);
+    }
+    if let Some(at) = filter.contacted_after {
+        query.push(" AND last_contacted_at >= ").push_bind(at);
+    }
+    match filter.qualified {
+        Some(true) => drop(query.push(" AND mql_at IS NOT NULL")),
+        Some(false) => drop(query.push(" AND mql_at IS NULL")),
+        None => {}
     }
     if filter.never_contacted {
         query.push(" AND last_contacted_at IS NULL");

@@ -1,0 +1,280 @@
+//! Providers of an org, questions put to them, answers kept.
+
+use serde_json::Value;
+use sqlx::PgConnection;
+
+use crate::{
+    clock::Timestamp,
+    enrichment::Outcome,
+    id::{EnrichmentRunId, LeadId, OrgId},
+    text::text_enum,
+};
+
+/// A provider that may be asked.
+#[derive(Debug, Clone, sqlx::FromRow)]
+pub struct Provider {
+    /// Its name.
+    pub key: String,
+    /// How it is asked.
+    pub config: Value,
+    /// What opens it, sealed.
+    pub credentials_enc: Option<Vec<u8>>,
+    /// Which key sealed that.
+    pub credentials_key_id: Option<String>,
+    /// Not before then.
+    pub paused_until: Option<Timestamp>,
+}
+
+/// The providers of the org in the order in which they are asked, paused ones too.
+pub async fn providers(db: &mut PgConnection, org: OrgId) -> sqlx::Result<Vec<Provider>> {
+    sqlx::query_as(
+        r#"
+        SELECT key, config, credentials_enc, credentials_key_id, paused_until
+        FROM enrichment_providers
+        WHERE org_id = $1 AND is_enabled
+        ORDER BY priority, key
+        "#,
+    )
+    .bind(org)
+    .fetch_all(db)
+    .await
+}
+
+/// Leaves a provider alone until `until`; a longer pause stays.
+pub async fn pause(
+    db: &mut PgConnection,
+    org: OrgId,
+    key: &str,
+    until: Timestamp,
+    why: &str,
+) -> sqlx::Result<()> {
+    sqlx::query(
+        r#"
+        UPDATE enrichment_providers SET paused_until = greatest(paused_until, $3), pause_reason = $4
+        WHERE org_id = $1 AND key = $2
+        "#,
+    )
+    .bind(org)
+    .bind(key)
+    .bind(until)
+    .bind(why)
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+text_enum! {
+    /// How far a question has come.
+    RunState {
+        /// To be put.
+        Queued = "queued",
+        /// Put; no answer yet.
+        InFlight = "in_flight",
+        /// The answer is to follow.
+        Pending = "pending",
+        /// Settled.
+        Done = "done",
+    }
+}
+
+/// A question about a lead.
+#[derive(Debug, Clone, sqlx::FromRow)]
+pub struct Run {
+    /// Its id.
+    pub id: EnrichmentRunId,
+    /// Who was asked.
+    pub provider_key: String,
+    /// How far it has come.
+    pub state: RunState,
+    /// What came of it.
+    pub outcome: Option<Outcome>,
+    /// To ask for a late answer.
+    pub external_request_id: Option<String>,
+    /// When to ask again.
+    pub poll_after: Option<Timestamp>,
+    /// The raw answer.
+    pub response: Option<Value>,
+    /// When it was put.
+    pub started_at: Timestamp,
+    /// When it was settled.
+    pub finished_at: Option<Timestamp>,
+}
+
+/// The question, as it is: put just now, still open, or answered for good. It is never there twice.
+pub async fn begin(
+    db: &mut PgConnection,
+    org: OrgId,
+    lead: LeadId,
+    provider: &str,
+    request_hash: &[u8],
+    now: Timestamp,
+) -> sqlx::Result<Run> {
+    sqlx::query(
+        r#"
+        INSERT INTO enrichment_runs (id, org_id, lead_id, provider_key, request_hash, state, started_at)
+        VALUES ($1, $2, $3, $4, $5, 'in_flight', $6)
+        ON CONFLICT (org_id, lead_id, provider_key, request_hash)
+            WHERE state <> 'done' OR outcome IN ('matched', 'not_found') DO NOTHING
+        "#,
+    )
+    .bind(EnrichmentRunId::new())
+    .bind(org)
+    .bind(lead)
+    .bind(provider)
+    .bind(request_hash)
+    .bind(now)
+    .execute(&mut *db)
+    .await?;
+    sqlx::query_as(
+        r#"
+        SELECT id, provider_key, state, outcome, external_request_id, poll_after, response, started_at, finished_at
+        FROM enrichment_runs
+        WHERE org_id = $1 AND lead_id = $2 AND provider_key = $3 AND request_hash = $4
+            AND (state <> 'done' OR outcome IN ('matched', 'not_found'))
+        "#,
+    )
+    .bind(org)
+    .bind(lead)
+    .bind(provider)
+    .bind(request_hash)
+    .fetch_one(db)
+    .await
+}
+
+/// What a provider answered.
+#[derive(Debug, Clone, Default)]
+pub struct Answered<'a> {
+    /// HTTP status.
+    pub http_status: Option<u16>,
+    /// The raw answer.
+    pub response: Option<&'a Value>,
+    /// What went wrong.
+    pub error: Option<&'a str>,
+    /// How sure the provider is.
+    pub likelihood: Option<f64>,
+    /// What it cost.
+    pub credits: Option<f64>,
+}
+
+/// Settles a question.
+pub async fn finish(
+    db: &mut PgConnection,
+    org: OrgId,
+    run: EnrichmentRunId,
+    outcome: Outcome,
+    answered: &Answered<'_>,
+    now: Timestamp,
+) -> sqlx::Result<()> {
+    sqlx::query(
+        r#"
+        UPDATE enrichment_runs SET state = 'done', outcome = $3, http_status = $4, response = $5, error = $6,
+            likelihood = $7::float8::numeric, credits = $8::float8::numeric, finished_at = $9, poll_after = NULL
+        WHERE org_id = $1 AND id = $2 AND state <> 'done'
+        "#,
+    )
+    .bind(org)
+    .bind(run)
+    .bind(outcome)
+    .bind(answered.http_status.map(i32::from))
+    .bind(answered.response)
+    .bind(answered.error)
+    .bind(answered.likelihood)
+    .bind(answered.credits)
+    .bind(now)
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// Notes that the answer is to follow.
+pub async fn wait(
+    db: &mut PgConnection,
+    org: OrgId,
+    run: EnrichmentRunId,
+    external_request_id: Option<&str>,
+    poll_after: Timestamp,
+) -> sqlx::Result<()> {
+    sqlx::query(
+        r#"
+        UPDATE enrichment_runs SET state = 'pending', external_request_id = coalesce($3, external_request_id), poll_after = $4
+        WHERE org_id = $1 AND id = $2 AND state <> 'done'
+        "#,
+    )
+    .bind(org)
+    .bind(run)
+    .bind(external_request_id)
+    .bind(poll_after)
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// Every question put about a lead, latest first.
+pub async fn runs(db: &mut PgConnection, org: OrgId, lead: LeadId) -> sqlx::Result<Vec<Run>> {
+    sqlx::query_as(
+        r#"
+        SELECT id, provider_key, state, outcome, external_request_id, poll_after, response, started_at, finished_at
+        FROM enrichment_runs
+        WHERE org_id = $1 AND lead_id = $2
+        ORDER BY started_at DESC, id DESC
+        "#,
+    )
+    .bind(org)
+    .bind(lead)
+    .fetch_all(db)
+    .await
+}
+
+/// An answer that need not be bought again.
+pub async fn find_cached(
+    db: &mut PgConnection,
+    org: OrgId,
+    provider: &str,
+    request_hash: &[u8],
+    now: Timestamp,
+) -> sqlx::Result<Option<(Outcome, Option<Value>)>> {
+    sqlx::query_as(
+        r#"
+        SELECT outcome, response
+        FROM enrichment_cache
+        WHERE org_id = $1 AND provider_key = $2 AND request_hash = $3 AND expires_at > $4
+        "#,
+    )
+    .bind(org)
+    .bind(provider)
+    .bind(request_hash)
+    .bind(now)
+    .fetch_optional(db)
+    .await
+}
+
+/// Keeps an answer until `until`; only answers that will be the same tomorrow.
+pub async fn keep(
+    db: &mut PgConnection,
+    org: OrgId,
+    provider: &str,
+    request_hash: &[u8],
+    said: (Outcome, Option<&Value>),
+    now: Timestamp,
+    until: Timestamp,
+) -> sqlx::Result<()> {
+    sqlx::query(
+        r#"
+        INSERT INTO enrichment_cache (org_id, provider_key, request_hash, outcome, response, fetched_at, expires_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7)
+        ON CONFLICT (org_id, provider_key, request_hash) DO UPDATE
+            SET outcome = excluded.outcome, response = excluded.response, fetched_at = excluded.fetched_at,
+                expires_at = excluded.expires_at
+        "#,
+    )
+    .bind(org)
+    .bind(provider)
+    .bind(request_hash)
+    .bind(said.0)
+    .bind(said.1)
+    .bind(now)
+    .bind(until)
+    .execute(db)
+    .await?;
+    Ok(())
+}
