@@ -13,7 +13,7 @@ const BULK: usize = 1000;
 /// How often it is looked whether all is done.
 const LOOK: Duration = Duration::from_millis(2);
 
-/// Works off `jobs` jobs that do nothing, from the start of a worker until all outcomes are written.
+/// Works off `jobs` jobs that do nothing, from the moment at which a worker may claim until all outcomes are written.
 pub async fn drain(place: &Place, jobs: usize) -> anyhow::Result<Vec<Figure>> {
     let pool = &place.pool;
     let numbers: Vec<usize> = (0..jobs).collect();
@@ -35,8 +35,12 @@ pub async fn drain(place: &Place, jobs: usize) -> anyhow::Result<Vec<Figure>> {
         .execute(&mut *db)
         .await?;
     let watcher = Watcher::default();
-    let began = Instant::now();
     let running = worker(pool, watcher.clone(), Wake::new(pool.clone())).await?;
+    // Nothing is claimed before the process is known to the database.
+    while running.node().is_none() {
+        tokio::time::sleep(Duration::from_micros(100)).await;
+    }
+    let began = Instant::now();
     loop {
         tokio::time::sleep(LOOK).await;
         if watcher.runs.load(Ordering::Relaxed) < jobs {

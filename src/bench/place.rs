@@ -2,6 +2,7 @@
 
 use anyhow::Context;
 use postgres::{Cluster, Options, Profile};
+use queue::maintenance::Maintenance;
 use sqlx::PgPool;
 use sqlx::postgres::PgPoolOptions;
 
@@ -46,6 +47,8 @@ impl Place {
 
     async fn prepared(self) -> anyhow::Result<Self> {
         self.clear().await?;
+        // Days of history are made ahead, not under load.
+        Maintenance { keep_days: 14 }.once(&self.pool).await?;
         raw::prepare(&self.pool).await?;
         Ok(self)
     }

@@ -1,7 +1,7 @@
 //! What the parts of a working process share: jobs claimed and not begun, outcomes not yet written, room for more.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::time::Duration;
@@ -10,8 +10,9 @@ use futures::task::AtomicWaker;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use crate::lane::Lane;
 use crate::pace::Pace;
-use crate::store::claim::{Claimed, Want};
+use crate::store::claim::{Claimed, Position, Want};
 use crate::store::settle::{Fate, Settlement};
 
 /// The most jobs of one claim, and outcomes of one write.
@@ -46,16 +47,6 @@ pub(crate) struct Pool {
     /// Jobs claimed, or about to be, whose outcome is not told.
     held: AtomicUsize,
     pace: Pace,
-}
-
-/// A queue, and whether something may be ready in it.
-#[derive(Debug)]
-struct Lane {
-    queue: Arc<str>,
-    /// Counts the times that something may have become ready.
-    woken: AtomicU64,
-    /// The count at which it was found to be empty.
-    dry: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -142,7 +133,7 @@ impl Desk {
     /// Something may be ready in any queue.
     pub(crate) fn wake_all(&self) {
         for lane in self.pools.iter().flat_map(|pool| &pool.queues) {
-            lane.woken.fetch_add(1, Ordering::AcqRel);
+            lane.wake();
         }
         self.bell.notify_one();
     }
@@ -151,7 +142,7 @@ impl Desk {
     pub(crate) fn wake(&self, queue: &str) {
         let lanes = self.pools.iter().flat_map(|pool| &pool.queues);
         for lane in lanes.filter(|lane| &*lane.queue == queue) {
-            lane.woken.fetch_add(1, Ordering::AcqRel);
+            lane.wake();
         }
         self.bell.notify_one();
     }
@@ -252,9 +243,11 @@ impl Desk {
 
     fn receive(&self, wants: &[Want], seen: &[u64], claimed: Vec<Claimed>) {
         let mut by_pool: Vec<Vec<Claimed>> = self.pools.iter().map(|_| Vec::new()).collect();
-        let mut counts: HashMap<Arc<str>, usize> = HashMap::new();
+        let mut counts: HashMap<Arc<str>, (usize, Option<Position>)> = HashMap::new();
         for job in claimed {
-            *counts.entry(job.queue.clone()).or_default() += 1;
+            let (count, last) = counts.entry(job.queue.clone()).or_default();
+            *count += 1;
+            *last = (*last).max(Some(job.position()));
             if let Some(pool) = self.by_queue.get(&job.queue) {
                 by_pool[*pool].push(job);
             }
@@ -263,15 +256,13 @@ impl Desk {
             let Some(pool) = self.by_queue.get(&want.queue) else {
                 continue;
             };
-            let got = counts.get(&want.queue).copied().unwrap_or(0);
+            let (got, last) = counts.get(&want.queue).copied().unwrap_or((0, None));
             let missing = want.most.saturating_sub(got);
             let pool = &self.pools[*pool];
             pool.held.fetch_sub(missing, Ordering::AcqRel);
-            if missing > 0 {
-                let lanes = pool.queues.iter();
-                for lane in lanes.filter(|lane| lane.queue == want.queue) {
-                    lane.dry.fetch_max(*seen, Ordering::AcqRel);
-                }
+            let mut lanes = pool.queues.iter();
+            if let Some(lane) = lanes.find(|lane| lane.queue == want.queue) {
+                lane.reached(want, missing, last, *seen);
             }
         }
         for (number, jobs) in by_pool.into_iter().enumerate() {
@@ -328,10 +319,11 @@ impl Desk {
             for (number, lane) in ready.iter().enumerate() {
                 let share = room / ready.len() + usize::from(number < room % ready.len());
                 if share > 0 {
-                    seen.push(lane.woken.load(Ordering::Acquire));
+                    seen.push(lane.count());
                     wants.push(Want {
                         queue: lane.queue.clone(),
                         most: share,
+                        after: lane.go_on(),
                     });
                 }
             }
@@ -342,15 +334,10 @@ impl Desk {
 
 impl Pool {
     fn new(name: String, queues: Vec<Arc<str>>, concurrency: usize) -> Self {
-        let lane = |queue| Lane {
-            queue,
-            woken: AtomicU64::new(1),
-            dry: AtomicU64::new(0),
-        };
         Self {
             name,
             concurrency,
-            queues: queues.into_iter().map(lane).collect(),
+            queues: queues.into_iter().map(Lane::new).collect(),
             buffer: Mutex::default(),
             taker: AtomicWaker::new(),
             held: AtomicUsize::new(0),
@@ -367,16 +354,10 @@ impl Pool {
             .held
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, |held| {
                 let room = target.saturating_sub(held);
-                let worth = held < self.concurrency || room >= ahead / 2;
+                let worth = held < self.concurrency || room >= BATCH.min(ahead / 2);
                 (worth && room > 0).then(|| held + room.min(most))
             });
         reserved.map_or(0, |held| (target - held).min(most))
-    }
-}
-
-impl Lane {
-    fn may_be_ready(&self) -> bool {
-        self.dry.load(Ordering::Acquire) < self.woken.load(Ordering::Acquire)
     }
 }
 

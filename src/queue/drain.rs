@@ -85,6 +85,7 @@ pub async fn drain<Ctx: Clone + Send + Sync + 'static>(
         .map(|queue| Want {
             queue: Arc::from(queue),
             most: BATCH,
+            after: None,
         })
         .collect();
     let (kinds, versions) = registry.understood();

@@ -15,6 +15,7 @@ mod execute;
 pub mod history;
 mod job;
 mod key;
+mod lane;
 mod lease;
 mod listen;
 pub mod maintenance;

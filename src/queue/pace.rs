@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 /// Jobs held beyond those that run are gone after about this long, so that other processes find work too.
 const AHEAD_SECONDS: f64 = 0.05;
 /// The most that is ever held beyond those that run.
-const MOST_AHEAD: usize = 1000;
+const MOST_AHEAD: usize = 2000;
 /// The pace is measured over at least this long.
 const SPAN: Duration = Duration::from_millis(10);
 
@@ -52,7 +52,8 @@ impl Pace {
         if span >= SPAN {
             #[expect(clippy::cast_precision_loss, reason = "an estimate")]
             let now = (finished - measured.finished) as f64 / span.as_secs_f64();
-            measured.per_second = f64::midpoint(measured.per_second, now);
+            // A pool that was idle is believed at once, one that slows down only by and by.
+            measured.per_second = now.max(f64::midpoint(measured.per_second, now));
             measured.finished = finished;
             measured.at = Instant::now();
         }

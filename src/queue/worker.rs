@@ -329,6 +329,7 @@ fn connections(pool: &PgPool) -> PgPool {
             Box::pin(async move {
                 sqlx::raw_sql(
                     "SET enable_seqscan = off; SET enable_bitmapscan = off; SET jit = off;
+                    SET plan_cache_mode = force_generic_plan;
                     SET statement_timeout = '30s'; SET idle_in_transaction_session_timeout = '30s'",
                 )
                 .execute(db)

@@ -28,11 +28,43 @@ pub(crate) struct Claimed {
     pub(crate) created_at: DateTime<Utc>,
 }
 
+/// The place of a job in its queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Position {
+    priority: i16,
+    run_at: DateTime<Utc>,
+    id: i64,
+}
+
+impl Position {
+    /// Before every job.
+    const START: Self = Self {
+        priority: i16::MIN,
+        run_at: DateTime::UNIX_EPOCH,
+        id: 0,
+    };
+}
+
+impl Claimed {
+    /// Its place in its queue.
+    pub(crate) fn position(&self) -> Position {
+        Position {
+            priority: self.priority,
+            run_at: self.run_at,
+            id: self.id.0,
+        }
+    }
+}
+
 /// How many jobs of which queue are wanted.
 #[derive(Debug, Clone)]
 pub(crate) struct Want {
     pub(crate) queue: Arc<str>,
     pub(crate) most: usize,
+    /// Only jobs behind this one.
+    ///
+    /// What was claimed stays in the index until it is vacuumed, and a claim from the start goes over all of it.
+    pub(crate) after: Option<Position>,
 }
 
 /// Claims the first jobs that are ready in each queue, in the order in which they are to run.
@@ -50,17 +82,27 @@ pub(crate) async fn claim(
         .iter()
         .map(|want| i32::try_from(want.most).unwrap_or(i32::MAX))
         .collect();
+    let after = || {
+        wants
+            .iter()
+            .map(|want| want.after.unwrap_or(Position::START))
+    };
+    let priorities: Vec<i16> = after().map(|after| after.priority).collect();
+    let run_ats: Vec<DateTime<Utc>> = after().map(|after| after.run_at).collect();
+    let ids: Vec<i64> = after().map(|after| after.id).collect();
     let rows = sqlx::query(
         r#"
         UPDATE queue.job
         SET state = 2, attempt = attempt + 1, epoch = epoch + 1, lease_by = $1, started_at = now()
         WHERE ctid = ANY (ARRAY (
             SELECT ready.ctid
-            FROM unnest($2::text[], $3::int[]) AS want (queue, most)
+            FROM unnest($2::text[], $3::int[], $5::smallint[], $6::timestamptz[], $7::bigint[])
+                AS want (queue, most, priority, run_at, id)
             CROSS JOIN LATERAL (
                 SELECT j.ctid
                 FROM queue.job j
                 WHERE j.queue = want.queue AND j.state = 0
+                    AND (j.priority, j.run_at, j.id) > (want.priority, want.run_at, want.id)
                     AND (cardinality($4::text[]) = 0 OR (j.kind || '@' || j.version) <> ALL ($4::text[]))
                 ORDER BY j.priority, j.run_at, j.id
                 LIMIT want.most
@@ -77,13 +119,16 @@ pub(crate) async fn claim(
     .bind(queues)
     .bind(most)
     .bind(not)
+    .bind(priorities)
+    .bind(run_ats)
+    .bind(ids)
     .fetch_all(db)
     .await?;
     let mut claimed = rows
         .into_iter()
         .map(|row| read(&row, wants))
         .collect::<sqlx::Result<Vec<_>>>()?;
-    claimed.sort_unstable_by_key(|job| (job.priority, job.run_at, job.id));
+    claimed.sort_unstable_by_key(Claimed::position);
     Ok(claimed)
 }
 
