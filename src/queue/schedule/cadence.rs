@@ -147,10 +147,11 @@ fn next_passing(cron: &Cron, zone: Tz, after: DateTime<Utc>) -> Option<DateTime<
         if cron.shows(shown) {
             return Some(instant);
         }
-        let near = shown.and_utc() - Duration::seconds(1);
-        let next = cron.schedule.after(&near).next()?;
-        if next - near > WALK + WALK {
-            instant += next - near - WALK;
+        let shown = shown.and_utc();
+        let next = cron.schedule.after(&shown).next()?;
+        // Both are whole minutes, and so is what is jumped over.
+        if next - shown > WALK + WALK {
+            instant += next - shown - WALK;
         }
     }
 }

@@ -139,6 +139,32 @@ fn rare_days_and_far_days_are_found() {
 }
 
 #[test]
+fn what_is_days_away_fires_on_the_minute() {
+    for (fields, zone, after, next) in [
+        (
+            "*/20 * * * 5",
+            Tz::Europe__Berlin,
+            "2018-11-25 00:00",
+            "2018-11-29 23:00",
+        ),
+        ("5 * 1 1 *", Tz::UTC, "2026-01-02 00:00", "2027-01-01 00:05"),
+        (
+            "7 * 29 2 *",
+            Tz::UTC,
+            "2096-03-01 00:00",
+            "2104-02-29 00:07",
+        ),
+    ] {
+        let cadence = Cadence::cron(fields, zone).unwrap();
+        let found = cadence.next(utc(after));
+        assert_eq!(
+            found,
+            Some(utc(next)).filter(|at| *at < utc("2101-01-01 00:00"))
+        );
+    }
+}
+
+#[test]
 fn minutes_count_from_midnight() {
     let cadence = Cadence::every(90).unwrap();
     assert_eq!(
