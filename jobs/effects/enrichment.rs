@@ -24,7 +24,7 @@ use serde_json::Value;
 pub use answer::{Answer, Reply};
 pub use config::{ConfigError, ProviderConfig};
 pub use egress::is_public;
-pub use facts::{Facts, TARGETS};
+pub use facts::{TARGETS, Told};
 pub use presets::preset_names;
 pub use question::{About, Question, Unasked};
 

@@ -7,6 +7,7 @@ mod lead_news;
 mod samples;
 mod team_news;
 mod templates;
+pub mod words;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -3,7 +3,8 @@
 use domain::id::IntakeEventId;
 use domain::store::Tx;
 use domain::store::intake_events::{self, NewEvent};
-use serde_json::json;
+use jobs::ProcessIntake;
+use queue::enqueue;
 
 use crate::app::App;
 use crate::web::outage::is_outage;
@@ -62,9 +63,11 @@ pub async fn keep(app: &App, mut tx: Tx, event: &NewEvent<'_>) -> Result<Kept, N
         });
     }
     if !event.spam {
-        let payload = json!({ "org": event.org, "event": event.id });
-        let job = queue::job_named("process_intake", "intake", &payload);
-        job.lane(event.org.uuid()).enqueue(&mut tx).await?;
+        let job = ProcessIntake {
+            org: event.org,
+            event: event.id,
+        };
+        enqueue(&mut tx, &job).await?;
     }
     tx.commit().await?;
     app.wake.notify();

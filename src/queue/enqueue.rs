@@ -96,22 +96,6 @@ pub fn job<J: Job>(job: &J) -> Enqueue {
     }
 }
 
-/// A job of a kind that this program need not know, under the default policy; a worker that knows it decodes `payload`.
-pub fn job_named(kind: &'static str, queue: &'static str, payload: &impl Serialize) -> Enqueue {
-    Enqueue {
-        kind,
-        queue,
-        version: 1,
-        priority: 0,
-        max_attempts: 20,
-        payload: serde_json::to_string(payload),
-        key: None,
-        lane: None,
-        at: None,
-        after: Duration::ZERO,
-    }
-}
-
 /// See [`job`].
 #[derive(Debug)]
 #[must_use = "nothing is enqueued before `enqueue` is called"]

@@ -36,7 +36,7 @@ mod worker;
 pub use attempt::{Attempt, JobId, StaleClaim};
 pub use backoff::Backoff;
 pub use drain::{DrainError, Drained, Ran, drain};
-pub use enqueue::{Enqueue, EnqueueError, Enqueued, enqueue, enqueue_many, job, job_named};
+pub use enqueue::{Enqueue, EnqueueError, Enqueued, enqueue, enqueue_many, job};
 pub use job::{Job, JobResult};
 pub use key::Key;
 pub use outcome::Outcome;

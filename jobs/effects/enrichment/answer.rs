@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::config::{Format, Named, Pause, ProviderConfig, Rule, Until};
-use super::facts::Facts;
+use super::facts::Told;
 use super::{Failure, Fetched};
 
 /// Rest for a provider that asks for it and does not say how long.
@@ -40,7 +40,7 @@ pub(super) enum Class {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Answer {
     /// It knows the lead.
-    Matched(Facts),
+    Matched(Box<Told>),
     /// It does not.
     NotFound,
     /// It is still looking; ask the same again from then on.
@@ -99,8 +99,8 @@ impl Reply {
 
 impl ProviderConfig {
     /// What a cached answer says now: the map may have changed since it was given.
-    pub fn facts(&self, body: &Value) -> Facts {
-        Facts::read(&self.map, Some(body), &HeaderMap::new())
+    pub fn reread(&self, body: Option<&Value>) -> Told {
+        Told::read(&self.map, body, &HeaderMap::new())
     }
 
     pub(super) fn read(&self, fetched: Fetched, now: Timestamp) -> Reply {
@@ -127,8 +127,8 @@ impl ProviderConfig {
         let until = |default: TimeDelta| rule.until(fetched, now, default);
         match rule.is {
             Class::Matched => {
-                let facts = Facts::read(&self.map, fetched.body.as_ref(), &fetched.headers);
-                Answer::Matched(facts)
+                let told = Told::read(&self.map, fetched.body.as_ref(), &fetched.headers);
+                Answer::Matched(Box::new(told))
             }
             Class::NotFound => Answer::NotFound,
             Class::Pending => Answer::Pending {

@@ -7,7 +7,7 @@ use serde_json::Value;
 use url::Url;
 
 use super::answer::Class;
-use super::facts::TARGETS;
+use super::facts::{self, TARGETS};
 use super::path::{Condition, Path};
 use super::presets;
 use super::question::{Body, Text};
@@ -213,11 +213,7 @@ impl ProviderConfig {
         if self.outcome.is_empty() {
             return Err(ConfigError::NoRules);
         }
-        if let Some(wrong) = self
-            .map
-            .keys()
-            .find(|name| !TARGETS.contains(&name.as_str()))
-        {
+        if let Some(wrong) = self.map.keys().find(|name| !facts::is_target(name)) {
             return Err(ConfigError::Target(wrong.clone()));
         }
         Ok(self)

@@ -100,10 +100,22 @@ async fn ask(preset: &str, fake: &Fake, about: &About) -> Reply {
     inside().ask(&provider, &question, now()).await
 }
 
+/// Without what is null or empty.
+fn filled(value: Value) -> Value {
+    match value {
+        Value::Object(map) => map
+            .into_iter()
+            .map(|(key, value)| (key, filled(value)))
+            .filter(|(_, value)| !value.is_null() && *value != json!({}))
+            .collect(),
+        other => other,
+    }
+}
+
 fn told(answer: &Answer) -> String {
     let rest = |until: &Timestamp| (*until - now()).num_seconds();
     match answer {
-        Answer::Matched(facts) => format!("matched {}", json!([facts.lead, facts.company])),
+        Answer::Matched(told) => format!("matched {}", filled(json!(told.facts))),
         Answer::NotFound => "not found".into(),
         Answer::Pending { until } => format!("pending {}", rest(until)),
         Answer::RateLimited { until } => format!("rate limited {}", rest(until)),
@@ -286,7 +298,7 @@ fn a_configuration_that_makes_no_sense_is_refused() {
     "teapot" is neither a status nor one like "5xx"
     "title" is neither a path like $.person.emails[0] nor a condition like $.error == 'pending'
     "soon" is not a time like 30s, 15m, 1h or 2d
-    map: there is no "lead.password"; there are lead.first_name, lead.last_name, lead.name, lead.email, lead.phone, lead.job_title, lead.linkedin_url, lead.state, lead.country, company.name, company.domain, company.website, company.industry, company.company_size, company.employees, meta.likelihood, meta.credits
+    map: there is no "lead.password"; there are lead.email, lead.first_name, lead.last_name, lead.phone, lead.job_title, lead.linkedin_url, lead.state, lead.country, lead.time_zone, lead.enrollment, company.name, company.domain, company.website, company.industry, company.company_size, company.employees, meta.likelihood, meta.credits
     request.url must not hold a secret: put it in a header
     "https://x/{{lead.shoe_size}}": a hole is {{lead.x}}, {{lead.x?}} or {{secret.x}}, where x of a lead is one of email, name, first_name, last_name, phone, company, domain, job_title, linkedin_url, website, country
     unknown field `urll`, expected one of `method`, `url`, `headers`, `query`, `body`, `requires`, `omit_empty`

@@ -50,6 +50,8 @@ pub struct LeadScored {
     pub frame: Frame,
     /// The lead.
     pub lead: LeadCard,
+    /// It is the reader's; else nobody has it yet.
+    pub yours: bool,
 }
 
 impl Message for LeadScored {
@@ -59,6 +61,7 @@ impl Message for LeadScored {
         Self {
             frame: samples::frame(),
             lead: samples::lead(),
+            yours: true,
         }
     }
 }

@@ -48,28 +48,41 @@ pub struct NewNews<'a> {
     pub at: Timestamp,
 }
 
-/// Tells a person; `false` if they were told the same before.
-pub async fn insert(db: &mut PgConnection, org: OrgId, new: &NewNews<'_>) -> sqlx::Result<bool> {
-    let done = sqlx::query(
+/// Tells people; what they were told before they are not told again. Answers who heard something new.
+pub async fn insert(
+    db: &mut PgConnection,
+    org: OrgId,
+    news: &[NewNews<'_>],
+) -> sqlx::Result<Vec<UserId>> {
+    if news.is_empty() {
+        return Ok(Vec::new());
+    }
+    let column = |of: fn(&NewNews<'_>) -> Option<String>| news.iter().map(of).collect::<Vec<_>>();
+    sqlx::query_scalar(
         r#"
-        INSERT INTO notifications (id, org_id, user_id, kind, title, body, lead_id, data, dedupe_key, created_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
-        ON CONFLICT (org_id, user_id, dedupe_key) DO NOTHING
+        WITH told AS (
+            INSERT INTO notifications (id, org_id, user_id, kind, title, body, lead_id, data, dedupe_key, created_at)
+            SELECT id, $1, user_id, kind, title, body, lead_id, data, dedupe_key, created_at
+            FROM unnest($2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::uuid[], $8::jsonb[], $9::text[],
+                $10::timestamptz[]) AS given (id, user_id, kind, title, body, lead_id, data, dedupe_key, created_at)
+            ON CONFLICT (org_id, user_id, dedupe_key) DO NOTHING
+            RETURNING user_id
+        )
+        SELECT DISTINCT user_id FROM told
         "#,
     )
-    .bind(NotificationId::new())
     .bind(org)
-    .bind(new.user)
-    .bind(new.kind)
-    .bind(&new.title)
-    .bind(&new.body)
-    .bind(new.lead)
-    .bind(&new.data)
-    .bind(&new.dedupe_key)
-    .bind(new.at)
-    .execute(db)
-    .await?;
-    Ok(done.rows_affected() == 1)
+    .bind(news.iter().map(|_| NotificationId::new()).collect::<Vec<_>>())
+    .bind(news.iter().map(|new| new.user).collect::<Vec<_>>())
+    .bind(news.iter().map(|new| new.kind).collect::<Vec<_>>())
+    .bind(column(|new| Some(new.title.clone())))
+    .bind(column(|new| new.body.clone()))
+    .bind(news.iter().map(|new| new.lead).collect::<Vec<_>>())
+    .bind(news.iter().map(|new| &new.data).collect::<Vec<_>>())
+    .bind(column(|new| Some(new.dedupe_key.clone())))
+    .bind(news.iter().map(|new| new.at).collect::<Vec<_>>())
+    .fetch_all(db)
+    .await
 }
 
 /// The channel on which open pages hear that somebody has news; the payload names org and person, nothing else.

@@ -6,7 +6,7 @@ use sqlx::PgConnection;
 use crate::{
     clock::Timestamp,
     enrichment::Outcome,
-    id::{EnrichmentRunId, LeadId, OrgId},
+    id::{EnrichmentProviderId, EnrichmentRunId, LeadId, OrgId},
     text::text_enum,
 };
 
@@ -40,7 +40,24 @@ pub async fn providers(db: &mut PgConnection, org: OrgId) -> sqlx::Result<Vec<Pr
     .await
 }
 
-/// Leaves a provider alone until `until`; a longer pause stays.
+/// Until when a provider is left alone, also one that is not the org's own.
+pub async fn paused_until(
+    db: &mut PgConnection,
+    org: OrgId,
+    key: &str,
+) -> sqlx::Result<Option<Timestamp>> {
+    let found: Option<Option<Timestamp>> = sqlx::query_scalar(
+        "SELECT paused_until FROM enrichment_providers WHERE org_id = $1 AND key = $2",
+    )
+    .bind(org)
+    .bind(key)
+    .fetch_optional(db)
+    .await?;
+    Ok(found.flatten())
+}
+
+/// Leaves a provider alone until `until`; a longer pause stays. One that is not the org's own gets a row that only says
+/// so and is never asked by it.
 pub async fn pause(
     db: &mut PgConnection,
     org: OrgId,
@@ -50,10 +67,14 @@ pub async fn pause(
 ) -> sqlx::Result<()> {
     sqlx::query(
         r#"
-        UPDATE enrichment_providers SET paused_until = greatest(paused_until, $3), pause_reason = $4
-        WHERE org_id = $1 AND key = $2
+        INSERT INTO enrichment_providers AS provider (id, org_id, key, is_enabled, config, paused_until, pause_reason)
+        VALUES ($1, $2, $3, false, '{}', $4, $5)
+        ON CONFLICT (org_id, key) DO UPDATE
+            SET paused_until = greatest(provider.paused_until, excluded.paused_until),
+                pause_reason = excluded.pause_reason
         "#,
     )
+    .bind(EnrichmentProviderId::new())
     .bind(org)
     .bind(key)
     .bind(until)

@@ -4,6 +4,7 @@ use sqlx::PgConnection;
 
 use crate::{
     clock::Timestamp,
+    contact::ContactMethod,
     id::{LeadId, OrgId, UserId},
     status::Status,
 };
@@ -27,6 +28,8 @@ pub struct Due {
     pub next_follow_up_at: Option<Timestamp>,
     /// Last outbound contact.
     pub last_contacted_at: Option<Timestamp>,
+    /// How that was.
+    pub last_contact_method: Option<ContactMethod>,
 }
 
 /// At most `limit` open leads behind `after` whose follow-up is due at `now`, in the order of their ids; with
@@ -44,7 +47,8 @@ pub async fn due(
     sqlx::query_as(
         r#"
         SELECT id AS lead_id, display_name, company_name, status, score_total, assigned_to_user_id,
-            CASE WHEN next_follow_up_at <= $2 THEN next_follow_up_at END AS next_follow_up_at, last_contacted_at
+            CASE WHEN next_follow_up_at <= $2 THEN next_follow_up_at END AS next_follow_up_at, last_contacted_at,
+            last_contact_method
         FROM leads
         WHERE org_id = $1 AND is_open AND deleted_at IS NULL AND NOT is_test AND ($4::uuid IS NULL OR id > $4)
             AND (next_follow_up_at <= $2

@@ -4,6 +4,7 @@ use serde_json::Value;
 use sqlx::PgConnection;
 use sqlx::types::Json;
 
+use crate::capture::OnDuplicate;
 use crate::clock::Timestamp;
 use crate::id::{ChannelId, FormId, IntakeEventId, LeadId, OrgId};
 use crate::submission::{IntakeState, Submission};
@@ -127,6 +128,8 @@ pub struct Event {
     pub id: IntakeEventId,
     /// The channel it came by.
     pub channel_id: Option<ChannelId>,
+    /// What that channel says about people who are known already.
+    pub on_duplicate: Option<OnDuplicate>,
     /// The form it came by.
     pub form_id: Option<FormId>,
     /// `trpc`, `form`, …
@@ -152,10 +155,12 @@ pub async fn lock(
 ) -> sqlx::Result<Option<Event>> {
     sqlx::query_as(
         r#"
-        SELECT id, channel_id, form_id, provider, is_test, submission, state, lead_id, received_at
-        FROM intake_events
-        WHERE org_id = $1 AND id = $2
-        FOR NO KEY UPDATE
+        SELECT event.id, event.channel_id, channel.on_duplicate, event.form_id, event.provider, event.is_test,
+            event.submission, event.state, event.lead_id, event.received_at
+        FROM intake_events event
+        LEFT JOIN channels channel ON channel.org_id = event.org_id AND channel.id = event.channel_id
+        WHERE event.org_id = $1 AND event.id = $2
+        FOR NO KEY UPDATE OF event
         "#,
     )
     .bind(org)

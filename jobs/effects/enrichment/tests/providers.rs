@@ -20,7 +20,7 @@ async fn people_data_labs_is_understood() {
         "linkedin_url": "linkedin.com/in/ada", "job_company_name": "Analytical Engines",
         "job_company_website": "engines.example", "job_company_size": "51-200", "job_company_industry": "machinery"
     }});
-    let matched = r#"matched [{"email":"ada@engines.example","job_title":"Countess","linkedin_url":"linkedin.com/in/ada","phone":"+442079460018"},{"company_size":"51-200","industry":"machinery","name":"Analytical Engines","website":"engines.example"}]"#;
+    let matched = r#"matched {"company":{"company_size":"51-200","industry":"machinery","name":"Analytical Engines","website":"engines.example"},"email":"ada@engines.example","job_title":"Countess","linkedin_url":"linkedin.com/in/ada","phone":"+442079460018"}"#;
     hold(
         "pdl",
         &[
@@ -61,7 +61,7 @@ async fn apollo_is_understood() {
                 200,
                 &[],
                 person,
-                r#"matched [{"first_name":"Ada","job_title":"Countess"},{"employees":"120","industry":"machinery","name":"Analytical Engines"}]"#,
+                r#"matched {"company":{"employees":120,"industry":"machinery","name":"Analytical Engines"},"first_name":"Ada","job_title":"Countess"}"#,
             ),
             (200, &[], json!({"person": null}), "not found"),
             (200, &[], json!({"person": {"email": "ada@engines.example"}}), "not found"),
@@ -86,7 +86,7 @@ async fn hunter_is_understood() {
                 200,
                 &[],
                 data,
-                r#"matched [{"first_name":"Ada","job_title":"Countess"},{"company_size":"51-200","name":"Analytical Engines"}]"#,
+                r#"matched {"company":{"company_size":"51-200","name":"Analytical Engines"},"first_name":"Ada","job_title":"Countess"}"#,
             ),
             (404, &[], json!({}), "not found"),
             (202, &[], json!({}), "pending 30"),
@@ -111,9 +111,9 @@ async fn what_speaks_as_clearbit_did_is_understood() {
                 200,
                 &[],
                 both,
-                r#"matched [{"job_title":"Countess"},{"domain":"engines.example","employees":"120","industry":"machinery"}]"#,
+                r#"matched {"company":{"domain":"engines.example","employees":120,"industry":"machinery"},"job_title":"Countess"}"#,
             ),
-            (200, &[], json!({"person": null, "company": {"name": "Engines"}}), r#"matched [{},{"name":"Engines"}]"#),
+            (200, &[], json!({"person": null, "company": {"name": "Engines"}}), r#"matched {"company":{"name":"Engines"}}"#),
             (200, &[], json!({"person": null, "company": null}), "not found"),
             (404, &[], json!({}), "not found"),
             (202, &[], json!({}), "pending 60"),
@@ -135,7 +135,7 @@ async fn a_provider_of_ones_own_is_understood() {
                 200,
                 &[],
                 json!({"person": {"job_title": "Countess\nof Lovelace"}, "company": {"employees": 120}, "likelihood": 0.9}),
-                r#"matched [{"job_title":"Countess of Lovelace"},{"employees":"120"}]"#,
+                r#"matched {"company":{"employees":120},"job_title":"Countess of Lovelace"}"#,
             ),
             (200, &[], json!({}), "not found"),
             (404, &[], json!("no such person"), "not found"),

@@ -1,0 +1,126 @@
+//! What every job may use; built once, cloned for each.
+
+mod providers;
+mod tell;
+
+use domain::actor::{Act, Actor};
+use domain::clock::Clock;
+use domain::id::{LeadId, OrgId};
+use domain::store::{Db, Tx, orgs};
+use queue::{Attempt, Wake};
+use sqlx::PgConnection;
+
+use crate::effects::enrichment::Enricher;
+use crate::effects::mail::Mailer;
+use crate::effects::messages::Messages;
+use crate::effects::sealed::MasterKeys;
+
+pub(crate) use providers::Candidate;
+pub(crate) use tell::News;
+
+/// Orgs read at a time.
+const ORGS_AT_ONCE: i64 = 1_000;
+
+/// The jobs' shared parts.
+#[derive(Debug, Clone)]
+pub struct Ctx {
+    /// The business database.
+    pub db: Db,
+    /// Where the time comes from.
+    pub clock: Clock,
+    /// Tells workers of new jobs.
+    pub wake: Wake,
+    /// What reaches out.
+    pub effects: Effects,
+}
+
+/// Everything that reaches out, or is needed to.
+#[derive(Debug, Clone)]
+pub struct Effects {
+    /// Hands mails off.
+    pub mail: Mailer,
+    /// Writes them.
+    pub messages: Messages,
+    /// Asks providers about leads.
+    pub enrich: Enricher,
+    /// Opens the providers' keys.
+    pub keys: MasterKeys,
+    /// Where people are sent.
+    pub links: Links,
+}
+
+impl Ctx {
+    /// Puts the parts together.
+    pub fn new(db: Db, clock: Clock, wake: Wake, effects: Effects) -> Self {
+        Self {
+            db,
+            clock,
+            wake,
+            effects,
+        }
+    }
+
+    /// Commits, and wakes the workers: jobs that were enqueued need not wait until somebody looks.
+    pub async fn commit(&self, tx: Tx) -> sqlx::Result<()> {
+        tx.commit().await?;
+        self.wake.notify();
+        Ok(())
+    }
+
+    /// Every active org; asked as the platform.
+    pub(crate) async fn active_orgs(&self, tx: &mut PgConnection) -> sqlx::Result<Vec<OrgId>> {
+        let mut all = Vec::new();
+        loop {
+            let page = orgs::active(tx, all.last().copied(), ORGS_AT_ONCE).await?;
+            if page.is_empty() {
+                return Ok(all);
+            }
+            all.extend(page);
+        }
+    }
+
+    /// The circumstances of what a job does in `org`.
+    pub fn act(&self, org: OrgId, attempt: &Attempt) -> Act {
+        Act::new(org, Actor::Job(attempt.job.0), self.clock.now())
+    }
+}
+
+/// The addresses of pages that mails lead to.
+#[derive(Debug, Clone)]
+pub struct Links {
+    base: String,
+}
+
+impl Links {
+    /// Links under the address at which people reach this service.
+    pub fn new(public_url: &str) -> Self {
+        Self {
+            base: public_url.trim_end_matches('/').to_owned(),
+        }
+    }
+
+    /// The page of a lead.
+    pub fn lead(&self, lead: LeadId) -> String {
+        format!("{}/dashboard/crm/leads/{lead}", self.base)
+    }
+
+    /// What a rep does first in the morning.
+    pub fn today(&self) -> String {
+        format!("{}/dashboard/crm/today", self.base)
+    }
+
+    /// Where people say what they are told about.
+    pub fn settings(&self) -> String {
+        format!("{}/dashboard/crm/notifications", self.base)
+    }
+
+    /// Where providers are set up.
+    pub fn integrations(&self) -> String {
+        format!("{}/dashboard/crm/integrations", self.base)
+    }
+
+    /// What came in and needs a person.
+    pub fn intake(&self) -> String {
+        format!("{}/ops/intake", self.base)
+    }
+}

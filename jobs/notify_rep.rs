@@ -1,0 +1,212 @@
+//! Tell a rep about a lead, in the bell and by mail.
+
+use chrono::TimeDelta;
+use domain::command;
+use domain::id::{LeadId, OrgId};
+use domain::lead::Lead;
+use domain::member::Membership;
+use domain::score::Factor;
+use domain::store::{lead_history, lead_pages, members, orgs, pools};
+use queue::{Attempt, Job, JobResult, Outcome};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use crate::context::{Ctx, News};
+use crate::effects::messages::{
+    LeadAssigned, LeadCard, LeadQualified, LeadScored, LeadTurnedHot, words,
+};
+
+/// News of a lead is told by mail for so long.
+const WORTH: TimeDelta = TimeDelta::days(2);
+
+/// Told once per reason and lead, and of becoming hot once a day; a lead that is nobody's is told to those who run the
+/// org.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct NotifyRep {
+    /// The org.
+    pub org: OrgId,
+    /// The lead.
+    pub lead: LeadId,
+    /// What happened.
+    pub reason: Reason,
+}
+
+/// What a rep is told about a lead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// It is new, and scored.
+    Scored,
+    /// It was not hot and is now.
+    TurnedHot,
+    /// It met a marketing threshold.
+    Qualified,
+    /// It was given to the rep.
+    Assigned,
+}
+
+impl Job for NotifyRep {
+    const NAME: &'static str = "notify_rep";
+    const QUEUE: &'static str = "notify";
+
+    type Ctx = Ctx;
+
+    fn lane(&self) -> Option<Uuid> {
+        Some(self.org.uuid())
+    }
+
+    async fn run(&self, ctx: &Ctx, attempt: &Attempt) -> JobResult {
+        let mut tx = ctx.db.org(self.org).await?;
+        attempt.fence(&mut tx).await?;
+        let Some(org) = orgs::find(&mut tx, self.org).await? else {
+            return Ok(Outcome::skip("there is no such organisation"));
+        };
+        self.give_away(ctx, attempt, &mut tx).await?;
+        let Some(lead) = lead_pages::find(&mut tx, self.org, self.lead).await? else {
+            return Ok(Outcome::skip("the lead is gone"));
+        };
+        let people = people(&mut tx, &lead).await?;
+        if people.is_empty() {
+            return Ok(Outcome::skip("there is nobody to tell"));
+        }
+
+        let card = card(ctx, &mut tx, &lead).await?;
+        let news = self.news(ctx, &lead, &card);
+        let yours = lead.assigned_to_user_id.is_some();
+        let lead = card;
+        let heard = match self.reason {
+            Reason::Scored => {
+                let message = |frame| LeadScored {
+                    frame,
+                    lead: lead.clone(),
+                    yours,
+                };
+                ctx.tell(&mut tx, &org, &people, &news, message).await?
+            }
+            Reason::TurnedHot => {
+                let previous_score = previous_score(&mut tx, self.org, self.lead).await?;
+                let message = |frame| LeadTurnedHot {
+                    frame,
+                    lead: lead.clone(),
+                    previous_score,
+                };
+                ctx.tell(&mut tx, &org, &people, &news, message).await?
+            }
+            Reason::Qualified => {
+                let message = |frame| LeadQualified {
+                    frame,
+                    lead: lead.clone(),
+                };
+                ctx.tell(&mut tx, &org, &people, &news, message).await?
+            }
+            Reason::Assigned => {
+                let message = |frame| LeadAssigned {
+                    frame,
+                    lead: lead.clone(),
+                };
+                ctx.tell(&mut tx, &org, &people, &news, message).await?
+            }
+        };
+        ctx.commit(tx).await?;
+        ctx.ring(self.org, &heard).await;
+        Ok(Outcome::Done)
+    }
+}
+
+impl NotifyRep {
+    /// Gives a lead that is nobody's to whose turn it is, if the org's pool does so for leads like this.
+    async fn give_away(
+        &self,
+        ctx: &Ctx,
+        attempt: &Attempt,
+        tx: &mut PgConnection,
+    ) -> anyhow::Result<()> {
+        let Some(lead) = lead_pages::find(tx, self.org, self.lead).await? else {
+            return Ok(());
+        };
+        if lead.assigned_to_user_id.is_none() {
+            let status = format!("status:{}", lead.status);
+            let on = pools::auto_on(tx, self.org).await?;
+            if on.iter().any(|on| on == "scored" || *on == status) {
+                let act = ctx.act(self.org, attempt);
+                command::auto_assign(tx, &act, self.lead, false).await?;
+            }
+        }
+        Ok(())
+    }
+
+    fn news(&self, ctx: &Ctx, lead: &Lead, card: &LeadCard) -> News<'static> {
+        let now = ctx.clock.now();
+        let (kind, title, once) = match self.reason {
+            Reason::Scored => ("lead_scored", "New lead", "ever".to_owned()),
+            Reason::TurnedHot => ("lead_hot", "Hot lead", now.date_naive().to_string()),
+            Reason::Qualified => ("lead_qualified", "Marketing qualified", "ever".to_owned()),
+            Reason::Assigned => {
+                let since = lead.assigned_at.unwrap_or(now).timestamp_micros();
+                ("lead_assigned", "Yours now", since.to_string())
+            }
+        };
+        let body = match &card.company {
+            Some(company) => format!("{company} · score {} ({})", card.score, card.band),
+            None => format!("Score {} ({})", card.score, card.band),
+        };
+        News {
+            kind,
+            title: format!("{title}: {}", card.name),
+            body: Some(body),
+            lead: Some(self.lead),
+            data: json!({"score": card.score, "band": card.band}),
+            dedupe_key: format!("{kind}:{}:{once}", self.lead),
+            expires_at: Some(now + WORTH),
+        }
+    }
+}
+
+/// The lead's rep, or those who run the org.
+async fn people(tx: &mut PgConnection, lead: &Lead) -> sqlx::Result<Vec<Membership>> {
+    let rep = match lead.assigned_to_user_id {
+        Some(rep) => members::find(tx, lead.org_id, rep).await?,
+        None => None,
+    };
+    match rep {
+        Some(rep) => Ok(vec![rep]),
+        None => members::admins(tx, lead.org_id).await,
+    }
+}
+
+/// The lead as a mail shows it.
+async fn card(ctx: &Ctx, tx: &mut PgConnection, lead: &Lead) -> anyhow::Result<LeadCard> {
+    let latest = lead_history::scores(tx, lead.org_id, lead.id, None, 1).await?;
+    let factors: Vec<Factor> = match latest.first() {
+        Some(latest) => serde_json::from_value(latest.factors.clone())?,
+        None => Vec::new(),
+    };
+    let details = &lead.details;
+    Ok(LeadCard {
+        name: words::name(lead.display_name.as_deref()),
+        job_title: details.job_title.clone(),
+        company: details.company_name.clone(),
+        email: details.email.clone(),
+        phone: details.phone.clone(),
+        source: words::source(details.source_category).to_owned(),
+        message: details.message.clone(),
+        score: lead.score_total.unwrap_or(0),
+        band: lead
+            .score_band
+            .map_or("cold", |band| band.as_str())
+            .to_owned(),
+        factors: factors.iter().map(words::factor).collect(),
+        url: ctx.effects.links.lead(lead.id),
+    })
+}
+
+async fn previous_score(
+    tx: &mut PgConnection,
+    org: OrgId,
+    lead: LeadId,
+) -> sqlx::Result<Option<i16>> {
+    let latest = lead_history::scores(tx, org, lead, None, 1).await?;
+    Ok(latest.first().and_then(|latest| latest.previous_score))
+}

@@ -1,0 +1,75 @@
+//! Score a lead, and tell its rep when that is news.
+
+use domain::command::{self, CommandError};
+use domain::id::{LeadId, OrgId};
+use domain::score::Cause;
+use queue::{Attempt, Job, JobResult, Outcome, enqueue};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use tracing::info;
+use uuid::Uuid;
+
+use crate::context::Ctx;
+use crate::{NotifyRep, Reason};
+
+/// Scoring again gives the same score and tells nobody anything.
+///
+/// It has no key: a job that is running may have read the lead before the change that asks for this one.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct ScoreLead {
+    /// The org.
+    pub org: OrgId,
+    /// The lead.
+    pub lead: LeadId,
+    /// Why it is scored.
+    pub trigger: Cause,
+}
+
+impl Job for ScoreLead {
+    const NAME: &'static str = "score_lead";
+    const QUEUE: &'static str = "score";
+
+    type Ctx = Ctx;
+
+    fn lane(&self) -> Option<Uuid> {
+        Some(self.org.uuid())
+    }
+
+    async fn run(&self, ctx: &Ctx, attempt: &Attempt) -> JobResult {
+        let mut tx = ctx.db.org(self.org).await?;
+        attempt.fence(&mut tx).await?;
+        let act = ctx.act(self.org, attempt);
+        let scored = match command::record_score(&mut tx, &act, self.lead, self.trigger).await {
+            Ok(Some(scored)) => scored,
+            Ok(None) => return Ok(Outcome::skip("the organisation scores by no profile")),
+            Err(CommandError::NotFound(what)) => {
+                return Ok(Outcome::skip(format!("{what} not found")));
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let reason = if scored.previous.is_none() {
+            Some(Reason::Scored)
+        } else if scored.turned_hot() {
+            Some(Reason::TurnedHot)
+        } else if scored.qualified {
+            Some(Reason::Qualified)
+        } else {
+            None
+        };
+        if let Some(reason) = reason {
+            let notify = NotifyRep {
+                org: self.org,
+                lead: self.lead,
+                reason,
+            };
+            enqueue(&mut tx, &notify).await?;
+        }
+        ctx.commit(tx).await?;
+
+        let total = scored.score.total;
+        info!(lead.id = %self.lead, score = total, "Scored lead {} at {total}", self.lead);
+        Ok(Outcome::DoneWith(
+            json!({"score": total, "band": scored.score.band, "previous": scored.previous}),
+        ))
+    }
+}
