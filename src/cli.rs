@@ -11,6 +11,7 @@ mod openapi;
 mod queues;
 mod schedules;
 mod serve;
+mod work;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -59,6 +60,8 @@ struct Global {
 enum Command {
     /// Answer HTTP: intake, API and console
     Serve(serve::Args),
+    /// Run jobs
+    Work(work::Args),
     /// Bring the database to this program's schema
     Migrate(migrate::Args),
     /// Look for mistakes in the settings and name them all
@@ -100,6 +103,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
     let result = runtime.block_on(async {
         match cli.command {
             Command::Serve(args) => serve::run(&args, settings_with_database(&sources)?).await,
+            Command::Work(args) => work::run(&args, settings_with_database(&sources)?).await,
             Command::Migrate(args) => migrate::run(&args, settings_with_database(&sources)?).await,
             Command::Check(args) => check::run(&args, &sources).await,
             Command::Jobs(args) => jobs::run(args, settings_with_database(&sources)?).await,

@@ -11,6 +11,7 @@ mod validate;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use jobs::effects::mail::OnUnknown;
 use serde::{Deserialize, Serialize};
 
 pub use load::{DEFAULT_FILE, Mistake, Sources, load};
@@ -206,6 +207,14 @@ pub struct Mail {
     pub from: String,
     /// How long the server may take for one step.
     pub timeout: Span,
+    /// How long the server may take to answer a whole mail: too short makes mails of which nobody knows whether they went.
+    pub reply_timeout: Span,
+    /// What becomes of a mail that the server may or may not have: hold leaves it to a person, resend may send it twice.
+    pub on_unknown: OnUnknown,
+    /// The header by which the server recognises a mail that it already has; empty for most servers.
+    pub idempotency_header: String,
+    /// Ask the server to report what becomes of each mail.
+    pub delivery_reports: bool,
 }
 
 impl Default for Mail {
@@ -214,6 +223,10 @@ impl Default for Mail {
             url: Secret::default(),
             from: "Leadmill <leadmill@localhost>".into(),
             timeout: Span::seconds(30),
+            reply_timeout: Span::minutes(10),
+            on_unknown: OnUnknown::Hold,
+            idempotency_header: String::new(),
+            delivery_reports: false,
         }
     }
 }
@@ -230,6 +243,8 @@ pub struct Enrichment {
     pub timeout: Span,
     /// Also call addresses inside this network, which a provider on the internet never has.
     pub allow_private: bool,
+    /// What seals the keys of the orgs' own providers: name:32 bytes in base64, the newest first. Also `LEADMILL_MASTER_KEYS`.
+    pub master_keys: Secret,
 }
 
 impl Default for Enrichment {
@@ -239,6 +254,7 @@ impl Default for Enrichment {
             api_key: Secret::default(),
             timeout: Span::seconds(10),
             allow_private: false,
+            master_keys: Secret::default(),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod people;
 mod server;
+mod work;
 
 use std::sync::Arc;
 
@@ -33,6 +34,7 @@ pub struct World {
     /// Every route that `leadmill serve` answers.
     pub app: Router,
     org: OnceCell<OrgId>,
+    outside: work::Outside,
     // After the pools, so that it goes when they are gone.
     database: Database,
 }
@@ -67,6 +69,7 @@ impl World {
             clock,
             app: serve::router(app),
             org: OnceCell::new(),
+            outside: work::Outside::default(),
             database,
         }
     }

@@ -5,6 +5,7 @@ mod bench;
 mod cli;
 mod config;
 mod database;
+mod flows;
 mod harness;
 mod intake;
 mod postgres_cluster;

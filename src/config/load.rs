@@ -16,15 +16,17 @@ use super::{Config, validate};
 pub const DEFAULT_FILE: &str = "worker.toml";
 
 const PREFIX: &str = "LEADMILL__";
-const WELL_KNOWN: [(&str, &str, &str); 3] = [
+const WELL_KNOWN: [(&str, &str, &str); 4] = [
     ("DATABASE_URL", "database", "url"),
     ("SMTP_URL", "mail", "url"),
+    ("LEADMILL_MASTER_KEYS", "enrichment", "master_keys"),
     ("RUST_LOG", "log", "filter"),
 ];
-const SECRETS: [(&str, &str); 3] = [
+const SECRETS: [(&str, &str); 4] = [
     ("database", "url"),
     ("mail", "url"),
     ("enrichment", "api_key"),
+    ("enrichment", "master_keys"),
 ];
 
 /// Where settings come from.
@@ -62,6 +64,21 @@ pub struct Mistake {
     pub key: String,
     /// What is wrong and how to mend it.
     pub problem: String,
+}
+
+impl Mistake {
+    /// What is wrong with `key` at `place`.
+    pub fn new(
+        place: impl Into<String>,
+        key: impl Into<String>,
+        problem: impl Into<String>,
+    ) -> Self {
+        Self {
+            place: place.into(),
+            key: key.into(),
+            problem: problem.into(),
+        }
+    }
 }
 
 impl fmt::Display for Mistake {

@@ -75,6 +75,7 @@ pub(super) fn broken_rules(config: &Config) -> Vec<(&'static str, String)> {
         ("console.session_idle", config.console.session_idle),
         ("console.session_lifetime", config.console.session_lifetime),
         ("mail.timeout", config.mail.timeout),
+        ("mail.reply_timeout", config.mail.reply_timeout),
         ("enrichment.timeout", config.enrichment.timeout),
     ] {
         need(!span.is_zero(), key, "must be longer than nothing".into());

@@ -1,0 +1,55 @@
+//! `leadmill work`: run jobs.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use anyhow::Context;
+use domain::clock::Clock;
+use tokio::net::TcpListener;
+
+use super::Failure;
+use crate::app::App;
+use crate::config::Config;
+use crate::stop::Stop;
+use crate::{database, serve, work};
+
+/// Arguments of `leadmill work`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Work only in this pool of worker.toml; may be given more than once [default: all]
+    #[arg(long = "pool", value_name = "NAME")]
+    pools: Vec<String>,
+    /// Address and port of /healthz, /readyz and /metrics, instead of worker.listen
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    listen: Option<SocketAddr>,
+}
+
+pub(super) async fn run(args: &Args, config: Arc<Config>) -> Result<(), Failure> {
+    let stop = Stop::on_signals().context("listening for signals")?;
+    let pools = work::pools(&config, &args.pools).map_err(Failure::usage)?;
+    let effects = work::effects(&config).map_err(|mistakes| Failure::mistakes(&mistakes))?;
+    let pool = database::connect(&config.database, "work", config.database.max_connections).await?;
+    database::check_migrated(&pool).await?;
+    let address = args.listen.unwrap_or(config.worker.listen);
+    let listener = TcpListener::bind(address)
+        .await
+        .map_err(|error| Failure::unavailable(format!("cannot listen on {address}: {error}")))?;
+
+    let wake = queue::Wake::new(pool.clone());
+    let running = work::start(&config, pool.clone(), wake.clone(), effects, pools).await?;
+    let grace = config.http.grace.get();
+    let app = App::new(config, pool, Clock::system(), wake, stop.clone());
+    let watched = serve::health().merge(serve::metrics()).with_state(app);
+    let (served, in_time) = tokio::join!(
+        serve::run(listener, watched, stop.clone(), grace),
+        work::until_stopped(running, stop, grace),
+    );
+    served?;
+    if in_time {
+        Ok(())
+    } else {
+        Err(Failure::unavailable(
+            "some jobs were given back before they had ended; they run again elsewhere",
+        ))
+    }
+}

@@ -1,0 +1,152 @@
+//! `leadmill work`: the pools of this process, and what their jobs reach out with.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use domain::clock::Clock;
+use domain::store::Db;
+use jobs::effects::enrichment::{Enricher, EnrichmentSettings};
+use jobs::effects::mail::{MailSettings, Mailer};
+use jobs::effects::messages::Messages;
+use jobs::effects::sealed::MasterKeys;
+use jobs::{Ctx, Effects, Links};
+use queue::{Running, Wake, Worker};
+use secrecy::SecretString;
+use sqlx::PgPool;
+use tracing::{info, warn};
+
+use crate::config::{Config, Mistake};
+use crate::stop::Stop;
+
+/// What jobs reach out with, as the settings say; every mistake in settings and templates at once.
+pub fn effects(config: &Config) -> Result<Effects, Vec<Mistake>> {
+    let mut mistakes = Vec::new();
+    let dir = Some(config.templates.dir.as_path()).filter(|dir| !dir.as_os_str().is_empty());
+    let messages = Messages::load(dir).map_err(|errors| {
+        let of_template = |error: jobs::effects::messages::TemplateError| {
+            let place = match error.line {
+                Some(line) => format!("{}:{line}", error.file),
+                None => error.file,
+            };
+            Mistake::new(place, "", error.what)
+        };
+        mistakes.extend(errors.into_iter().map(of_template));
+    });
+    let mut wrong = |key: &str, why: String| mistakes.push(Mistake::new("settings", key, why));
+    let mail = Mailer::new(mail_settings(config))
+        .map_err(|error| wrong("mail", format!("{:#}", anyhow::Error::from(error))));
+    let enrich = Enricher::new(&enrichment_settings(config))
+        .map_err(|error| wrong("enrichment", format!("{error:#}")));
+    let keys = MasterKeys::parse(&secret(&config.enrichment.master_keys))
+        .map_err(|error| wrong("enrichment.master_keys", error.to_string()));
+    match (messages, mail, enrich, keys) {
+        (Ok(messages), Ok(mail), Ok(enrich), Ok(keys)) => Ok(Effects {
+            mail,
+            messages,
+            enrich,
+            keys,
+            links: Links::new(&config.http.public_url),
+        }),
+        _ => Err(mistakes),
+    }
+}
+
+/// The pools of these names, or all of them.
+pub fn pools(config: &Config, names: &[String]) -> Result<Vec<queue::Pool>> {
+    let all = &config.worker.pools;
+    for name in names {
+        if all.iter().all(|pool| pool.name != *name) {
+            let known: Vec<_> = all.iter().map(|pool| pool.name.as_str()).collect();
+            bail!(
+                "there is no pool {name}; worker.toml has {}",
+                known.join(", ")
+            );
+        }
+    }
+    let chosen = all
+        .iter()
+        .filter(|pool| names.is_empty() || names.contains(&pool.name));
+    let pools = chosen.map(|pool| queue::Pool {
+        name: pool.name.clone(),
+        queues: pool.queues.clone(),
+        concurrency: pool.concurrency,
+    });
+    Ok(pools.collect())
+}
+
+/// Starts to work on the queues of `pools`.
+pub async fn start(
+    config: &Config,
+    pool: PgPool,
+    wake: Wake,
+    effects: Effects,
+    pools: Vec<queue::Pool>,
+) -> Result<Running> {
+    if !effects.mail.has_server() {
+        warn!("mail.url is not set: mails are written down and wait until there is a server");
+    }
+    if effects.enrich.house().is_none() {
+        info!(
+            "enrichment.url is not set: only orgs with a provider of their own have leads enriched"
+        );
+    }
+    let names: Vec<_> = pools.iter().map(|pool| pool.name.clone()).collect();
+    let ctx = Ctx::new(
+        Db::new(pool.clone()),
+        Clock::system(),
+        wake.clone(),
+        effects,
+    );
+    let running = Worker::builder(pool, jobs::registry(), ctx)
+        .pools(pools)
+        .schedules(jobs::schedules())
+        .lease(config.worker.lease.get())
+        .wake(wake)
+        .start()
+        .await
+        .context("starting to work")?;
+    info!("Working in the pools {}", names.join(", "));
+    Ok(running)
+}
+
+/// Works until the process is to stop, then gives what runs `grace` to end; `false` if something had to be given back.
+pub async fn until_stopped(running: Running, stop: Stop, grace: Duration) -> bool {
+    stop.asked().await;
+    let stopper = running.stopper();
+    let out_of_time = async {
+        stop.out_of_time(grace).await;
+        stopper.stop();
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        report = running.stop(grace) => report.in_time && report.unwritten == 0,
+        () = out_of_time => false,
+    }
+}
+
+fn mail_settings(config: &Config) -> MailSettings {
+    let mail = &config.mail;
+    MailSettings {
+        url: secret(&mail.url),
+        from: mail.from.clone(),
+        step_timeout: mail.timeout.get(),
+        reply_timeout: mail.reply_timeout.get(),
+        idempotency_header: Some(mail.idempotency_header.clone()).filter(|name| !name.is_empty()),
+        on_unknown: mail.on_unknown,
+        delivery_reports: mail.delivery_reports,
+    }
+}
+
+fn enrichment_settings(config: &Config) -> EnrichmentSettings {
+    let enrichment = &config.enrichment;
+    EnrichmentSettings {
+        url: enrichment.url.clone(),
+        api_key: secret(&enrichment.api_key),
+        timeout: enrichment.timeout.get(),
+        allow_private: enrichment.allow_private,
+    }
+}
+
+fn secret(secret: &crate::config::Secret) -> SecretString {
+    SecretString::from(secret.expose().to_owned())
+}
