@@ -9,7 +9,7 @@ use crate::execute::{self, execute};
 use crate::store::claim::{self, Want};
 use crate::store::settle::{Fate, settle};
 use crate::store::{self, node};
-use crate::{JobId, Registry};
+use crate::{Cancel, JobId, Registry};
 
 /// How long the work may take before it looks as if the process had died.
 const LEASE: Duration = Duration::from_secs(600);
@@ -112,7 +112,7 @@ pub async fn drain<Ctx: Clone + Send + Sync + 'static>(
         }
         for job in claimed {
             let id = job.id;
-            let executed = execute(registry, ctx, job).await;
+            let executed = execute(registry, ctx, job, Cancel::default()).await;
             let fate = &executed.settlement.fate;
             drained.runs.push(Ran {
                 job: id,
@@ -136,6 +136,6 @@ fn said(fate: &Fate) -> Option<String> {
     match fate {
         Fate::Retry { error, .. } => Some(error.clone()),
         Fate::Finished { reason, error, .. } => error.clone().or_else(|| reason.clone()),
-        Fate::Done | Fate::Snooze { .. } | Fate::Release | Fate::Park => None,
+        Fate::Done | Fate::Snooze { .. } | Fate::Cancel | Fate::Release | Fate::Park => None,
     }
 }

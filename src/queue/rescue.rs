@@ -36,25 +36,25 @@ impl Rescue {
         }
     }
 
-    /// Says how many jobs are ready again.
+    /// Says how many jobs wait again.
     async fn once(&self) -> sqlx::Result<u64> {
-        let mut ready = 0;
+        let mut back = 0;
         loop {
             let mut db = self.pool.acquire().await?;
-            let rescued = node::rescue(&mut db, MOST).await?;
+            let rescued = node::rescue(&mut db, MOST, self.every).await?;
             if rescued == node::Rescued::default() {
-                return Ok(ready + claim::unpark(&mut db, &self.kinds, &self.versions).await?);
+                return Ok(back + claim::unpark(&mut db, &self.kinds, &self.versions).await?);
             }
-            ready += rescued.ready;
+            back += rescued.back;
             warn!(
-                ready = rescued.ready,
+                back = rescued.back,
                 discarded = rescued.discarded,
                 "Took back {} jobs of processes that died, {} of them for the last time",
-                rescued.ready + rescued.discarded,
+                rescued.back + rescued.discarded,
                 rescued.discarded
             );
             metrics::counter!("leadmill_rescued_jobs_total")
-                .increment(rescued.ready + rescued.discarded);
+                .increment(rescued.back + rescued.discarded);
         }
     }
 }
