@@ -9,14 +9,14 @@ use proptest::test_runner::{Config, TestRunner};
 use queue::admin;
 use queue::{
     Attempt, Backoff, Enqueued, Job, JobResult, Key, Outcome, Pool, Registry, Worker, drain,
-    enqueue_many, job_named,
+    enqueue, enqueue_many,
 };
 use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 
 use super::cast::until;
 use crate::harness::World;
-use model::{Clash, Model, New, Table};
+use model::{Clash, Model, New};
 
 /// What a job does each time it is run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,6 +47,20 @@ impl Job for Step {
             Self::Discard => Outcome::discard("can never work"),
             Self::Panic => panic!("as told"),
         })
+    }
+}
+
+/// What no worker here knows.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Strange {}
+
+impl Job for Strange {
+    const NAME: &'static str = "strange";
+    const QUEUE: &'static str = Step::QUEUE;
+    type Ctx = ();
+
+    async fn run(&self, (): &(), _: &Attempt) -> JobResult {
+        Ok(Outcome::Done)
     }
 }
 
@@ -183,8 +197,7 @@ async fn act(pool: &PgPool, model: &mut Model, op: &Op) -> (String, String) {
             (said.to_string(), model.enqueue_many(steps).to_string())
         }
         Op::EnqueueStrange => {
-            let strange = job_named("strange", Step::QUEUE, &serde_json::json!({}));
-            let said = strange.enqueue(&mut db).await.unwrap();
+            let said = enqueue(&mut db, &Strange {}).await.unwrap();
             (format!("{said:?}"), format!("{:?}", model.strange()))
         }
         Op::Drain => {
@@ -308,19 +321,21 @@ async fn rescue(pool: &PgPool, back: &[i64]) {
     .unwrap();
 }
 
-/// What the database has: live jobs and finished ones.
-async fn table(pool: &PgPool) -> Table {
-    let live = sqlx::query_as(
-        "SELECT id, kind, payload::text, state, priority, attempt, epoch, unique_key,
-            jsonb_array_length(errors), cancel_reason IS NOT NULL
-         FROM queue.job ORDER BY id",
-    );
-    let finished = sqlx::query_as(
-        "SELECT id, kind, payload::text, outcome, attempt, unique_key, jsonb_array_length(errors), retried_from
-         FROM queue.job_history ORDER BY id",
-    );
-    Table {
-        live: live.fetch_all(pool).await.unwrap(),
-        finished: finished.fetch_all(pool).await.unwrap(),
-    }
+/// What the database has: live jobs and finished ones, a line each.
+async fn table(pool: &PgPool) -> Vec<String> {
+    sqlx::query_scalar(
+        "SELECT line FROM (
+            SELECT 1 AS part, id, format('%s %s %s %s p%s a%s e%s k%s %s errors stop %s', id, kind, payload,
+                (ARRAY['ready', 'scheduled', 'running', 'parked'])[state + 1], priority, attempt, epoch, unique_key,
+                jsonb_array_length(errors), cancel_reason IS NOT NULL) AS line
+            FROM queue.job
+            UNION ALL
+            SELECT 2, id, format('%s %s %s %s p%s a%s k%s %s errors from %s', id, kind, payload, outcome, priority,
+                attempt, unique_key, jsonb_array_length(errors), retried_from)
+            FROM queue.job_history
+         ) lines ORDER BY part, id",
+    )
+    .fetch_all(pool)
+    .await
+    .unwrap()
 }

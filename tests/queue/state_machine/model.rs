@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use queue::{Enqueued, Job, JobId};
 
-use super::Step;
+use super::{Step, Strange};
 
 /// A job to be enqueued.
 #[derive(Debug, Clone)]
@@ -21,35 +21,6 @@ pub enum Clash {
     Ignore,
     Replace,
     Postpone,
-}
-
-/// What can be seen of all jobs.
-#[derive(Debug, PartialEq)]
-pub struct Table {
-    /// Id, kind, payload, state, priority, attempt, epoch, key, errors, is to stop.
-    pub live: Vec<(
-        i64,
-        String,
-        String,
-        i16,
-        i16,
-        i16,
-        i32,
-        Option<String>,
-        i32,
-        bool,
-    )>,
-    /// Id, kind, payload, outcome, attempt, key, errors, the job that it repeats.
-    pub finished: Vec<(
-        i64,
-        String,
-        String,
-        String,
-        i16,
-        Option<String>,
-        i32,
-        Option<i64>,
-    )>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,8 +62,7 @@ pub struct Model {
 }
 
 const MOST: i16 = Step::MAX_ATTEMPTS as i16;
-/// What [`queue::job_named`] allows.
-const MOST_STRANGE: i16 = 20;
+const MOST_STRANGE: i16 = Strange::MAX_ATTEMPTS as i16;
 
 impl Row {
     fn is_live(&self) -> bool {
@@ -284,51 +254,39 @@ impl Model {
         back
     }
 
-    /// What there is to be seen.
-    pub fn table(&self) -> Table {
-        let mut table = Table {
-            live: Vec::new(),
-            finished: Vec::new(),
-        };
+    /// What there is to be seen: live jobs and finished ones, a line each.
+    pub fn table(&self) -> Vec<String> {
+        let (mut live, mut finished) = (Vec::new(), Vec::new());
         for (id, row) in &self.rows {
-            let kind = row.step.map_or("strange", |_| Step::NAME).to_owned();
-            let payload = row
-                .step
-                .map_or("{}".to_owned(), |step| format!("\"{step:?}\""));
-            let key = row.key.map(|key| key.to_string());
+            let what = match row.step {
+                Some(step) => format!("{} \"{step:?}\"", Step::NAME),
+                None => "strange {}".to_owned(),
+            };
+            let key = row.key.map(|key| key.to_string()).unwrap_or_default();
+            let head =
+                |state: &str| format!("{id} {what} {state} p{} a{}", row.priority, row.attempt);
+            let tail = format!("k{key} {} errors", row.errors);
             let state = match row.state {
-                State::Ready => 0,
-                State::Scheduled { .. } => 1,
-                State::Running => 2,
-                State::Parked => 3,
+                State::Ready => "ready",
+                State::Scheduled { .. } => "scheduled",
+                State::Running => "running",
+                State::Parked => "parked",
                 State::Finished(outcome) => {
-                    let (outcome, from) = (outcome.to_owned(), row.retried_from);
-                    table.finished.push((
-                        *id,
-                        kind,
-                        payload,
-                        outcome,
-                        row.attempt,
-                        key,
-                        row.errors,
-                        from,
-                    ));
+                    let from = row.retried_from.map(|from| from.to_string());
+                    let from = from.unwrap_or_default();
+                    finished.push(format!("{} {tail} from {from}", head(outcome)));
                     continue;
                 }
             };
-            let Row {
-                priority,
-                attempt,
-                epoch,
-                errors,
-                to_stop,
-                ..
-            } = *row;
-            table.live.push((
-                *id, kind, payload, state, priority, attempt, epoch, key, errors, to_stop,
+            let to_stop = if row.to_stop { "t" } else { "f" };
+            live.push(format!(
+                "{} e{} {tail} stop {to_stop}",
+                head(state),
+                row.epoch
             ));
         }
-        table
+        live.extend(finished);
+        live
     }
 
     fn promote(&mut self) {
