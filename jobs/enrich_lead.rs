@@ -13,16 +13,16 @@ use domain::org::Org;
 use domain::score::Cause;
 use domain::store::enrichment::{self, RunState};
 use domain::store::{Tx, lead_pages, leads, members, orgs};
-use queue::{Attempt, Job, JobResult, Key, Outcome, enqueue};
+use queue::{Attempt, Job, JobResult, Key, Outcome};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tracing::warn;
 use uuid::Uuid;
 
-use crate::ScoreLead;
 use crate::context::{Candidate, Ctx, News};
 use crate::effects::enrichment::{About, Provider, Question};
 use crate::effects::messages::ProviderRefused;
+use crate::score_lead::score;
 
 use asked::{Asked, Finding};
 
@@ -210,10 +210,7 @@ impl EnrichLead {
         if let Some((until, retry)) = gone.later().filter(|_| !gone.is_settled()) {
             let failed_often = retry.is_some() && attempt.is_last();
             if !failed_often {
-                let status = match retry {
-                    Some(_) => EnrichmentStatus::Queued,
-                    None => EnrichmentStatus::Pending,
-                };
+                let status = EnrichmentStatus::Pending;
                 leads::set_enrichment_status(&mut tx, self.org, self.lead, status).await?;
                 tx.commit().await?;
                 return match retry {
@@ -242,8 +239,7 @@ impl EnrichLead {
             command::auto_assign(&mut tx, &act, self.lead, false).await?;
         }
         if said == Said::Matched {
-            let (org, lead, trigger) = (self.org, self.lead, Cause::Enrichment);
-            enqueue(&mut tx, &ScoreLead { org, lead, trigger }).await?;
+            score(&mut tx, &act, self.lead, Cause::Enrichment).await?;
         }
         let changed = self.asks_anew(&mut tx, about, &enriched.filled).await?;
         ctx.commit(tx).await?;

@@ -16,6 +16,7 @@ use leadmill::app::App;
 use leadmill::config::Config;
 use leadmill::serve;
 use leadmill::stop::Stop;
+use leadmill::web::view::Views;
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use tokio::sync::OnceCell;
@@ -58,6 +59,7 @@ impl World {
         let clock = Clock::fixed(now);
         let app = App::new(
             Arc::new(Config::default()),
+            Views::load(None).expect("the built-in pages are templates"),
             pool.clone(),
             clock.clone(),
             queue::Wake::new(pool.clone()),
