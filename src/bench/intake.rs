@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use domain::clock::Clock;
 use domain::id::OrgId;
 use domain::store::Db;
@@ -21,6 +21,7 @@ use crate::app::App;
 use crate::config::Config;
 use crate::serve;
 use crate::stop::Stop;
+use crate::web::view::Views;
 
 /// Senders, each with a connection that it keeps.
 const SENDERS: usize = 16;
@@ -40,7 +41,7 @@ pub async fn intake(place: &Place, captures: usize) -> Result<Vec<Figure>> {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
     let address = listener.local_addr()?;
     let stop = Stop::default();
-    let routes = routes(place, stop.clone());
+    let routes = routes(place, stop.clone())?;
     let server = tokio::spawn(serve::run(listener, routes, stop.clone(), GRACE));
     let began = Instant::now();
     try_join_all(shares.iter().map(|share| send(address, org, share))).await?;
@@ -60,20 +61,16 @@ pub async fn intake(place: &Place, captures: usize) -> Result<Vec<Figure>> {
 }
 
 /// All routes, for senders that are in a hurry.
-fn routes(place: &Place, stop: Stop) -> axum::Router {
+fn routes(place: &Place, stop: Stop) -> Result<axum::Router> {
     let mut config = Config::default();
     config.intake.per_ip_per_minute = u32::MAX;
     config.intake.per_ip_burst = u32::MAX;
     config.intake.per_org_per_minute = u32::MAX;
     let pool = place.pool.clone();
     let wake = Wake::new(pool.clone());
-    serve::router(App::new(
-        Arc::new(config),
-        pool,
-        Clock::system(),
-        wake,
-        stop,
-    ))
+    let views = Views::load(None).map_err(|_| anyhow!("the built-in pages are no templates"))?;
+    let app = App::new(Arc::new(config), views, pool, Clock::system(), wake, stop);
+    Ok(serve::router(app))
 }
 
 fn capture(org: OrgId, number: usize) -> String {
