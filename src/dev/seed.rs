@@ -122,7 +122,7 @@ pub struct Demo {
     pub org: OrgId,
     /// The token of its form.
     pub form_token: String,
-    /// A key that may do everything.
+    /// A key that may do everything, as one of the reps.
     pub api_key: String,
 }
 
@@ -142,6 +142,9 @@ pub async fn ensure(app: &App, dir: &Path) -> Result<Demo> {
     if !new {
         scope::enter_org(&mut tx, org).await?;
     }
+    let people = members::list(&mut tx, org).await?;
+    let rep = people.iter().find(|person| person.role == Role::Member);
+    let rep = rep.map(|person| person.user_id);
     let key = NewKey::generate();
     let scopes = ["leads:read", "leads:write", "leads:delete"].map(str::to_owned);
     api_keys::insert(
@@ -151,7 +154,7 @@ pub async fn ensure(app: &App, dir: &Path) -> Result<Demo> {
         &key.prefix,
         &key.secret_hash,
         &scopes,
-        None,
+        rep,
     )
     .await?;
     tx.commit().await?;

@@ -86,7 +86,7 @@ pub struct NewForm<'a> {
     pub title: &'a str,
     /// The token under which it is found.
     pub token: &'a str,
-    /// Its questions in order: key, type, label, whether it must be answered.
+    /// Its questions in order: key, which is also the lead field that it fills, type, label, whether it must be answered.
     pub questions: &'a [(&'a str, &'a str, &'a str, bool)],
 }
 
@@ -103,8 +103,8 @@ pub async fn insert(db: &mut PgConnection, org: OrgId, new: &NewForm<'_>) -> sql
     for (order, (key, kind, label, required)) in (1..).zip(new.questions) {
         sqlx::query(
             r#"
-            INSERT INTO form_fields (id, org_id, form_id, field_key, field_type, label, is_required, field_order)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+            INSERT INTO form_fields (id, org_id, form_id, field_key, field_type, label, is_required, field_order, maps_to)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $4)
             "#,
         )
         .bind(FormFieldId::new())
