@@ -8,6 +8,7 @@ mod attempt;
 mod backend;
 mod backoff;
 mod cancel;
+mod claims;
 mod desk;
 mod drain;
 mod enqueue;

@@ -35,6 +35,7 @@ impl Watch {
         let mut failing = false;
         loop {
             let began = Instant::now();
+            self.desk.release_stale();
             match self.look(&queues).await {
                 Ok(()) => failing = false,
                 Err(error) if failing => debug!("Still cannot look at the queues: {error}"),

@@ -165,6 +165,8 @@ impl<Ctx: Clone + Send + Sync + 'static> Builder<Ctx> {
         let rescue = Rescue {
             pool: parts.own.clone(),
             wake: parts.wake.clone(),
+            desk: parts.desk.clone(),
+            node: parts.lease.node.clone(),
             every: self.lease / 3,
             kinds,
             versions,

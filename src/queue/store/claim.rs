@@ -1,12 +1,14 @@
 //! Take jobs that are due, for a node whose lease holds.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row};
 use uuid::Uuid;
 
+use super::insert::interval;
 use crate::JobId;
 
 /// A job that this process may run, under the epoch of its claim.
@@ -196,6 +198,25 @@ pub(crate) async fn unpark(
     .execute(db)
     .await?;
     Ok(released.rows_affected())
+}
+
+/// What a node has claimed longer than `age` ago and not told the outcome of.
+pub(crate) async fn older(
+    db: &mut PgConnection,
+    node: i64,
+    age: Duration,
+) -> sqlx::Result<Vec<(JobId, i32)>> {
+    sqlx::query_as(
+        r#"
+        SELECT id, epoch
+        FROM queue.job
+        WHERE state = 2 AND lease_by = $1 AND started_at < now() - $2
+        "#,
+    )
+    .bind(node)
+    .bind(interval(age))
+    .fetch_all(db)
+    .await
 }
 
 /// A queue at a glance.
