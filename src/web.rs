@@ -9,4 +9,3 @@ pub mod outage;
 pub mod problem;
 pub mod rate_limit;
 pub mod shape;
-pub mod view;

@@ -1,7 +1,6 @@
 //! The queue on a real Postgres.
 
 mod admin;
-mod cancel;
 mod cast;
 mod cost;
 mod deaths;
@@ -10,5 +9,4 @@ mod history;
 mod outages;
 mod outcomes;
 mod schedules;
-mod state_machine;
 mod working;

@@ -11,7 +11,6 @@ use leadmill::app::App;
 use leadmill::config::Config;
 use leadmill::serve;
 use leadmill::stop::Stop;
-use leadmill::web::view::Views;
 use sqlx::PgPool;
 use tower::ServiceExt;
 
@@ -47,7 +46,6 @@ pub(crate) fn web_on(world: &World, pool: PgPool, change: impl FnOnce(&mut Confi
     let wake = queue::Wake::new(pool.clone());
     serve::router(App::new(
         Arc::new(config),
-        Views::load(None).unwrap(),
         pool,
         clock,
         wake,

@@ -62,10 +62,6 @@ pub enum Act {
     Panic,
     /// Notes that it began, waits until it is let go, and notes that it ended.
     Hold(String),
-    /// Notes that it began, waits until it is asked to stop, and stops.
-    Heed,
-    /// Writes these lines, and fails if it is told to.
-    Log(Vec<String>, bool),
 }
 
 impl Job for Act {
@@ -95,18 +91,6 @@ impl Job for Act {
                 stage.note(format!("{text} began {}", attempt.number));
                 stage.go.notified().await;
                 stage.note(format!("{text} ended {}", attempt.number));
-            }
-            Self::Heed => {
-                stage.note("began");
-                attempt.cancel.asked().await;
-                stage.note("asked");
-                anyhow::bail!("stopped");
-            }
-            Self::Log(lines, fail) => {
-                for line in lines {
-                    attempt.log.write(line.replace("<NUL>", "\0"));
-                }
-                anyhow::ensure!(!fail, "no");
             }
         }
         Ok(Outcome::Done)
@@ -256,8 +240,8 @@ pub async fn db_now(pool: &PgPool) -> DateTime<Utc> {
         .unwrap()
 }
 
-/// Whether a job may go on under a claim, and if not, why.
-pub async fn fence(db: &mut PgConnection, job: JobId, epoch: i32) -> Result<(), StaleClaim> {
+/// Whether a job may go on under a claim.
+pub async fn fence(db: &mut PgConnection, job: JobId, epoch: i32) -> bool {
     let attempt = Attempt {
         job,
         epoch,
@@ -269,8 +253,13 @@ pub async fn fence(db: &mut PgConnection, job: JobId, epoch: i32) -> Result<(), 
         scheduled_at: DateTime::UNIX_EPOCH,
         created_at: DateTime::UNIX_EPOCH,
         trace: None,
-        cancel: Default::default(),
-        log: Default::default(),
     };
-    attempt.fence(db).await
+    match attempt.fence(db).await {
+        Ok(()) => true,
+        Err(StaleClaim::Gone(gone)) => {
+            assert_eq!(gone, job);
+            false
+        }
+        Err(StaleClaim::Database(error)) => panic!("{error}"),
+    }
 }
