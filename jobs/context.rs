@@ -16,7 +16,7 @@ use crate::effects::messages::Messages;
 use crate::effects::sealed::MasterKeys;
 
 pub(crate) use providers::Candidate;
-pub(crate) use tell::News;
+pub(crate) use tell::{News, mail_key};
 
 /// Orgs read at a time.
 const ORGS_AT_ONCE: i64 = 1_000;

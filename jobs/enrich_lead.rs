@@ -2,8 +2,6 @@
 
 mod asked;
 
-use std::time::Duration;
-
 use chrono::TimeDelta;
 use domain::clock::Timestamp;
 use domain::command::{self, CommandError};
@@ -15,7 +13,7 @@ use domain::org::Org;
 use domain::score::Cause;
 use domain::store::enrichment::{self, RunState};
 use domain::store::{Tx, lead_pages, leads, members, orgs};
-use queue::{Attempt, Job, JobResult, Key, Outcome, enqueue};
+use queue::{Attempt, Job, JobResult, Key, Outcome};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tracing::warn;
@@ -24,7 +22,7 @@ use uuid::Uuid;
 use crate::context::{Candidate, Ctx, News};
 use crate::effects::enrichment::{About, Provider, Question};
 use crate::effects::messages::ProviderRefused;
-use crate::{ScoreLead, follow};
+use crate::score_lead::score;
 
 use asked::{Asked, Finding};
 
@@ -37,9 +35,6 @@ const LEAST_WAIT: TimeDelta = TimeDelta::seconds(1);
 
 /// Providers are asked in their order until one knows the lead. Each question is written down before it is put, and what
 /// was answered is never asked again.
-///
-/// An answer may fill what the next question would be made of, so a lead that is known is not asked about; who wants that
-/// says so in its status, in the transaction that enqueues the job.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct EnrichLead {
     /// The org.
@@ -71,9 +66,6 @@ impl Job for EnrichLead {
         let Some(lead) = lead_pages::find(&mut tx, self.org, self.lead).await? else {
             return Ok(Outcome::skip("the lead is gone"));
         };
-        if lead.enrichment_status == EnrichmentStatus::Done {
-            return Ok(Outcome::skip("it is known already"));
-        }
         let candidates = ctx.candidates(&mut tx, self.org).await?;
         tx.commit().await?;
 
@@ -218,10 +210,7 @@ impl EnrichLead {
         if let Some((until, retry)) = gone.later().filter(|_| !gone.is_settled()) {
             let failed_often = retry.is_some() && attempt.is_last();
             if !failed_often {
-                let status = match retry {
-                    Some(_) => EnrichmentStatus::Queued,
-                    None => EnrichmentStatus::Pending,
-                };
+                let status = EnrichmentStatus::Pending;
                 leads::set_enrichment_status(&mut tx, self.org, self.lead, status).await?;
                 tx.commit().await?;
                 return match retry {
@@ -233,10 +222,6 @@ impl EnrichLead {
         let Some((provider, said, facts)) = gone.verdict() else {
             let skipped = EnrichmentStatus::Skipped;
             leads::set_enrichment_status(&mut tx, self.org, self.lead, skipped).await?;
-            if self.asks_anew(&mut tx, about, &[]).await? {
-                return Ok(Outcome::snooze(Duration::ZERO));
-            }
-            attempt.release_key(&mut tx).await?;
             tx.commit().await?;
             return Ok(Outcome::skip("there is nobody to ask about it"));
         };
@@ -250,44 +235,30 @@ impl EnrichLead {
             }
             Err(error) => return Err(error.into()),
         };
-        if self.asks_anew(&mut tx, about, &enriched.filled).await? {
-            return Ok(Outcome::snooze(Duration::ZERO));
-        }
-        attempt.release_key(&mut tx).await?;
         if enriched.auto_assign {
-            let assigned = command::auto_assign(&mut tx, &act, self.lead, false).await?;
-            if assigned.changed() {
-                follow::after_assignment(&mut tx, self.org, self.lead).await?;
-            }
+            command::auto_assign(&mut tx, &act, self.lead, false).await?;
         }
         if said == Said::Matched {
-            let (org, lead, trigger) = (self.org, self.lead, Cause::Enrichment);
-            enqueue(&mut tx, &ScoreLead { org, lead, trigger }).await?;
+            score(&mut tx, &act, self.lead, Cause::Enrichment).await?;
         }
+        let changed = self.asks_anew(&mut tx, about, &enriched.filled).await?;
         ctx.commit(tx).await?;
+        if changed {
+            return Ok(Outcome::snooze(std::time::Duration::ZERO));
+        }
         Ok(Outcome::DoneWith(
             json!({"provider": provider, "outcome": said, "filled": enriched.filled}),
         ))
     }
 
-    /// Whether somebody changed the lead meanwhile in what providers are asked by: then the answer is about what it was,
-    /// and this job's key kept them from enqueueing another. `filled` is what the answer itself changed.
-    ///
-    /// The lead is locked by now, so whoever changes it later finds the key given away.
-    async fn asks_anew(
-        &self,
-        tx: &mut Tx,
-        about: &About,
-        filled: &[String],
-    ) -> anyhow::Result<bool> {
-        let lead: Option<Lead> = lead_pages::find(tx, self.org, self.lead).await?;
-        let Some(lead) = lead else { return Ok(false) };
-        let mut details = serde_json::to_value(&lead.details)?;
-        if let Some(fields) = details.as_object_mut() {
-            // Only empty fields are filled.
-            fields.retain(|name, _| !filled.contains(name));
+    /// Whether somebody changed the lead meanwhile in what providers are asked by: this job's key kept them from
+    /// enqueueing another. What the answer itself filled is no such change.
+    async fn asks_anew(&self, tx: &mut Tx, about: &About, filled: &[String]) -> sqlx::Result<bool> {
+        if !filled.is_empty() {
+            return Ok(false);
         }
-        Ok(about_lead(&serde_json::from_value(details)?) != *about)
+        let lead: Option<Lead> = lead_pages::find(tx, self.org, self.lead).await?;
+        Ok(lead.is_some_and(|lead| about_lead(&lead.details) != *about))
     }
 
     /// Tells those who run the org, once a day, that a provider needs them.
@@ -338,6 +309,6 @@ fn about_lead(lead: &Details) -> About {
         .with("country", lead.country.as_deref())
 }
 
-fn wait(until: Timestamp, now: Timestamp) -> Duration {
+fn wait(until: Timestamp, now: Timestamp) -> std::time::Duration {
     (until - now).max(LEAST_WAIT).to_std().unwrap_or_default()
 }

@@ -1,23 +1,32 @@
 //! Tell a rep about a lead, in the bell and by mail.
 
+use std::time::Duration;
+
 use chrono::TimeDelta;
+use domain::clock::Timestamp;
 use domain::command;
 use domain::id::{LeadId, OrgId};
-use domain::lead::Lead;
+use domain::lead::{EnrichmentStatus, Lead};
 use domain::member::Membership;
 use domain::score::Factor;
-use domain::store::{lead_history, lead_pages, members, orgs, pools};
+use domain::store::{bell, lead_history, lead_pages, mail_ledger, members, orgs, pools};
 use queue::{Attempt, Job, JobResult, Outcome};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::context::{Ctx, News};
+use crate::context::{Ctx, News, mail_key};
 use crate::effects::messages::{
     LeadAssigned, LeadCard, LeadQualified, LeadScored, LeadTurnedHot, words,
 };
 
+/// A provider that answers so soon is waited for, once, so that what is told is worth more.
+const PROVIDERS_ARE_FAST: Duration = Duration::from_millis(600);
+/// What is told of a new lead.
+const NEW: &str = "lead_scored";
+/// A lead is new for so long.
+const NEW_FOR: TimeDelta = TimeDelta::hours(1);
 /// News of a lead is told by mail for so long.
 const WORTH: TimeDelta = TimeDelta::days(2);
 
@@ -72,11 +81,30 @@ impl Job for NotifyRep {
             return Ok(Outcome::skip("there is nobody to tell"));
         }
 
+        let reason = match self.reason {
+            Reason::Scored
+                if lead.enrichment_status == EnrichmentStatus::Queued && is_first(attempt) =>
+            {
+                return Ok(Outcome::snooze(PROVIDERS_ARE_FAST));
+            }
+            reason @ (Reason::TurnedHot | Reason::Qualified) => {
+                match self.told_of(&mut tx, &people).await? {
+                    None if ctx.clock.now() - lead.created_at < NEW_FOR => Reason::Scored,
+                    Some(at) if lead.score_updated_at.is_some_and(|scored| scored <= at) => {
+                        return Ok(Outcome::skip(
+                            "it was told with the news that the lead is there",
+                        ));
+                    }
+                    _ => reason,
+                }
+            }
+            reason => reason,
+        };
         let card = card(ctx, &mut tx, &lead).await?;
-        let news = self.news(ctx, &lead, &card);
+        let news = self.news(ctx, reason, &lead, &card);
         let yours = lead.assigned_to_user_id.is_some();
         let lead = card;
-        let heard = match self.reason {
+        let heard = match reason {
             Reason::Scored => {
                 let message = |frame| LeadScored {
                     frame,
@@ -137,10 +165,31 @@ impl NotifyRep {
         Ok(())
     }
 
-    fn news(&self, ctx: &Ctx, lead: &Lead, card: &LeadCard) -> News<'static> {
+    fn key(&self, kind: &str, once: &str) -> String {
+        format!("{kind}:{}:{once}", self.lead)
+    }
+
+    /// When the first of `people` was told that the lead is there.
+    async fn told_of(
+        &self,
+        tx: &mut PgConnection,
+        people: &[Membership],
+    ) -> sqlx::Result<Option<Timestamp>> {
+        let key = self.key(NEW, "ever");
+        let mut first = None;
+        for person in people {
+            let user = person.user_id;
+            let by_bell = bell::told_at(tx, self.org, user, &key).await?;
+            let by_mail = mail_ledger::written_at(tx, self.org, &mail_key(&key, user)).await?;
+            first = [first, by_bell, by_mail].into_iter().flatten().min();
+        }
+        Ok(first)
+    }
+
+    fn news(&self, ctx: &Ctx, reason: Reason, lead: &Lead, card: &LeadCard) -> News<'static> {
         let now = ctx.clock.now();
-        let (kind, title, once) = match self.reason {
-            Reason::Scored => ("lead_scored", "New lead", "ever".to_owned()),
+        let (kind, title, once) = match reason {
+            Reason::Scored => (NEW, "New lead", "ever".to_owned()),
             Reason::TurnedHot => ("lead_hot", "Hot lead", now.date_naive().to_string()),
             Reason::Qualified => ("lead_qualified", "Marketing qualified", "ever".to_owned()),
             Reason::Assigned => {
@@ -158,10 +207,15 @@ impl NotifyRep {
             body: Some(body),
             lead: Some(self.lead),
             data: json!({"score": card.score, "band": card.band}),
-            dedupe_key: format!("{kind}:{}:{once}", self.lead),
+            dedupe_key: self.key(kind, &once),
             expires_at: Some(now + WORTH),
         }
     }
+}
+
+/// Whether the job has not waited yet.
+fn is_first(attempt: &Attempt) -> bool {
+    attempt.scheduled_at - attempt.created_at < TimeDelta::milliseconds(100)
 }
 
 /// The lead's rep, or those who run the org.

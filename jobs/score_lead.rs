@@ -1,11 +1,13 @@
 //! Score a lead, and tell its rep when that is news.
 
-use domain::command::{self, CommandError};
+use domain::actor::Act;
+use domain::command::{self, CommandError, Scored};
 use domain::id::{LeadId, OrgId};
 use domain::score::Cause;
-use queue::{Attempt, Job, JobResult, Outcome, enqueue};
+use queue::{Attempt, EnqueueError, Job, JobResult, Outcome, enqueue};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use sqlx::PgConnection;
 use tracing::info;
 use uuid::Uuid;
 
@@ -39,31 +41,14 @@ impl Job for ScoreLead {
         let mut tx = ctx.db.org(self.org).await?;
         attempt.fence(&mut tx).await?;
         let act = ctx.act(self.org, attempt);
-        let scored = match command::record_score(&mut tx, &act, self.lead, self.trigger).await {
+        let scored = match score(&mut tx, &act, self.lead, self.trigger).await {
             Ok(Some(scored)) => scored,
             Ok(None) => return Ok(Outcome::skip("the organisation scores by no profile")),
-            Err(CommandError::NotFound(what)) => {
+            Err(ScoreError::Refused(CommandError::NotFound(what))) => {
                 return Ok(Outcome::skip(format!("{what} not found")));
             }
             Err(error) => return Err(error.into()),
         };
-        let reason = if scored.previous.is_none() {
-            Some(Reason::Scored)
-        } else if scored.turned_hot() {
-            Some(Reason::TurnedHot)
-        } else if scored.qualified {
-            Some(Reason::Qualified)
-        } else {
-            None
-        };
-        if let Some(reason) = reason {
-            let notify = NotifyRep {
-                org: self.org,
-                lead: self.lead,
-                reason,
-            };
-            enqueue(&mut tx, &notify).await?;
-        }
         ctx.commit(tx).await?;
 
         let total = scored.score.total;
@@ -72,4 +57,41 @@ impl Job for ScoreLead {
             json!({"score": total, "band": scored.score.band, "previous": scored.previous}),
         ))
     }
+}
+
+/// Why a lead was not scored.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ScoreError {
+    /// It cannot be.
+    #[error(transparent)]
+    Refused(#[from] CommandError),
+    /// What follows could not be enqueued.
+    #[error(transparent)]
+    Enqueue(#[from] EnqueueError),
+}
+
+/// Scores a lead, and leaves the job that tells its rep when that is news.
+pub(crate) async fn score(
+    tx: &mut PgConnection,
+    act: &Act,
+    lead: LeadId,
+    trigger: Cause,
+) -> Result<Option<Scored>, ScoreError> {
+    let Some(scored) = command::record_score(tx, act, lead, trigger).await? else {
+        return Ok(None);
+    };
+    let reason = if scored.previous.is_none() {
+        Some(Reason::Scored)
+    } else if scored.turned_hot() {
+        Some(Reason::TurnedHot)
+    } else if scored.qualified {
+        Some(Reason::Qualified)
+    } else {
+        None
+    };
+    if let Some(reason) = reason {
+        let org = act.org;
+        enqueue(tx, &NotifyRep { org, lead, reason }).await?;
+    }
+    Ok(Some(scored))
 }

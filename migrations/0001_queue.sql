@@ -24,6 +24,7 @@ CREATE TABLE queue.job (
     errors       jsonb NOT NULL DEFAULT '[]',         -- one object an attempt that failed: attempt, at, error, node
     log          jsonb NOT NULL DEFAULT '[]',         -- lines that attempts wrote: attempt, at, line
     retried_from bigint,                              -- finished job that it repeats
+    cancel_reason text,                               -- why it is to stop, of a running one
     created_at   timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT running_is_leased CHECK ((state = 2) = (lease_by IS NOT NULL))
 ) WITH (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 1000,
@@ -33,8 +34,30 @@ CREATE INDEX job_claim ON queue.job (queue, priority, run_at, id) WHERE state = 
 CREATE INDEX job_lane ON queue.job (queue, lane, priority, run_at, id) WHERE state = 0;
 CREATE INDEX job_due ON queue.job (run_at) WHERE state = 1;
 CREATE INDEX job_leased ON queue.job (lease_by) WHERE state = 2;
+CREATE INDEX job_cancel ON queue.job (lease_by) WHERE cancel_reason IS NOT NULL;
 CREATE INDEX job_parked ON queue.job (kind) WHERE state = 3;
 CREATE UNIQUE INDEX job_key_live ON queue.job (kind, unique_key) WHERE unique_key IS NOT NULL;
+
+-- The errors of a job and one more, if there is one: the newest hundred.
+CREATE FUNCTION queue.with_error(errors jsonb, attempt smallint, error text, node bigint) RETURNS jsonb
+LANGUAGE sql STABLE AS $$
+    SELECT CASE WHEN error IS NULL THEN errors
+        ELSE CASE WHEN jsonb_array_length(errors) >= 100 THEN errors - 0 ELSE errors END
+            || jsonb_build_object('attempt', attempt, 'at', now(), 'error', error, 'node', node)
+    END
+$$;
+
+-- The log of a job and what its attempt wrote: pairs of microseconds since it began and text. The newest two hundred lines.
+CREATE FUNCTION queue.with_lines(log jsonb, attempt smallint, began timestamptz, lines text) RETURNS jsonb
+LANGUAGE sql STABLE AS $$
+    SELECT CASE WHEN lines IS NULL THEN log
+        ELSE jsonb_path_query_array(log || (
+            SELECT jsonb_agg(jsonb_build_object('attempt', attempt,
+                'at', began + (line ->> 0)::bigint * interval '1 microsecond', 'line', line ->> 1) ORDER BY place)
+            FROM jsonb_array_elements(lines::jsonb) WITH ORDINALITY AS pair (line, place)
+        ), '$[last - 199 to last]')
+    END
+$$;
 
 -- Every finished job, a partition a day (UTC), dropped as a whole when it is old.
 CREATE TABLE queue.job_history (

@@ -10,6 +10,7 @@ use sqlx::PgPool;
 use crate::config::Config;
 use crate::stop::Stop;
 use crate::web::rate_limit::Limits;
+use crate::web::view::Views;
 
 /// The web side's shared parts.
 #[derive(Clone)]
@@ -22,6 +23,8 @@ pub struct App {
     pub clock: Clock,
     /// Tells workers of new jobs.
     pub wake: Wake,
+    /// The pages.
+    pub views: Views,
     /// How often the public may send leads.
     pub limits: Arc<Limits>,
     /// Tells streams and readiness that the process is on its way out.
@@ -30,10 +33,18 @@ pub struct App {
 
 impl App {
     /// Put the parts together.
-    pub fn new(config: Arc<Config>, pool: PgPool, clock: Clock, wake: Wake, stop: Stop) -> Self {
+    pub fn new(
+        config: Arc<Config>,
+        views: Views,
+        pool: PgPool,
+        clock: Clock,
+        wake: Wake,
+        stop: Stop,
+    ) -> Self {
         Self {
             limits: Arc::new(Limits::new(&config.intake)),
             config,
+            views,
             db: Db::new(pool),
             clock,
             wake,

@@ -1,25 +1,30 @@
-//! Measure the queue as it is used, each figure beside what hand-written SQL does on the same server in the same run.
+//! Measure the platform as it is used, each figure beside what hand-written SQL does on the same server in the same run.
 
 mod drain;
 mod enqueue;
+mod intake;
 mod latency;
 mod noop;
+mod people;
 mod place;
 mod raw;
+mod rescore;
 
 use serde::Serialize;
 
 pub use drain::drain;
 pub use enqueue::enqueue;
+pub use intake::intake;
 pub use latency::latency;
 pub use place::Place;
+pub use rescore::rescore;
 
 /// One measurement.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Figure {
     /// What was measured.
     pub bench: &'static str,
-    /// By way of the queue.
+    /// By our own way.
     pub ours: f64,
     /// By hand-written SQL.
     pub raw: f64,

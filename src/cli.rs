@@ -3,6 +3,7 @@
 mod bench;
 mod check;
 mod completions;
+mod dev;
 mod failure;
 mod jobs;
 mod listing;
@@ -33,7 +34,7 @@ pub struct Cli {
     #[command(flatten)]
     global: Global,
     #[command(subcommand)]
-    command: Command,
+    command: Option<Command>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -58,6 +59,8 @@ struct Global {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run everything in one process on a private database; what happens without a command
+    Dev(dev::Args),
     /// Answer HTTP: intake, API and console
     Serve(serve::Args),
     /// Run jobs
@@ -101,7 +104,11 @@ fn run(cli: Cli) -> Result<(), Failure> {
         .build()
         .map_err(anyhow::Error::new)?;
     let result = runtime.block_on(async {
-        match cli.command {
+        match cli
+            .command
+            .unwrap_or_else(|| Command::Dev(dev::Args::default()))
+        {
+            Command::Dev(args) => dev::run(args, settings(&sources)?).await,
             Command::Serve(args) => serve::run(&args, settings_with_database(&sources)?).await,
             Command::Work(args) => work::run(&args, settings_with_database(&sources)?).await,
             Command::Migrate(args) => migrate::run(&args, settings_with_database(&sources)?).await,

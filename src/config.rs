@@ -9,7 +9,7 @@ mod span;
 mod validate;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use jobs::effects::mail::OnUnknown;
 use serde::{Deserialize, Serialize};
@@ -265,6 +265,13 @@ impl Default for Enrichment {
 pub struct Templates {
     /// A folder whose files replace the built-in templates of the same path; empty uses the built-in ones.
     pub dir: PathBuf,
+}
+
+impl Templates {
+    /// The folder, if there is one.
+    pub fn folder(&self) -> Option<&Path> {
+        Some(self.dir.as_path()).filter(|dir| !dir.as_os_str().is_empty())
+    }
 }
 
 /// Section `[log]`.

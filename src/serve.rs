@@ -18,12 +18,15 @@ use crate::database;
 use crate::intake;
 use crate::stop::Stop;
 use crate::telemetry;
-use crate::web::layers;
 use crate::web::problem::Problem;
+use crate::web::{layers, view};
 
 /// Everything that `leadmill serve` answers.
 pub fn router(app: App) -> Router {
-    let mut routes = health().merge(intake::router()).merge(api::router());
+    let mut routes = health()
+        .merge(intake::router())
+        .merge(api::router())
+        .merge(view::router());
     if app.config.http.metrics {
         routes = routes.merge(metrics());
     }

@@ -9,3 +9,4 @@ pub mod outage;
 pub mod problem;
 pub mod rate_limit;
 pub mod shape;
+pub mod view;

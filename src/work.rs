@@ -21,8 +21,7 @@ use crate::stop::Stop;
 /// What jobs reach out with, as the settings say; every mistake in settings and templates at once.
 pub fn effects(config: &Config) -> Result<Effects, Vec<Mistake>> {
     let mut mistakes = Vec::new();
-    let dir = Some(config.templates.dir.as_path()).filter(|dir| !dir.as_os_str().is_empty());
-    let messages = Messages::load(dir).map_err(|errors| {
+    let messages = Messages::load(config.templates.folder()).map_err(|errors| {
         let of_template = |error: jobs::effects::messages::TemplateError| {
             let place = match error.line {
                 Some(line) => format!("{}:{line}", error.file),

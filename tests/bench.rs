@@ -30,6 +30,8 @@ async fn each_figure_is_a_line_beside_that_of_hand_written_sql() {
         ["enqueue", "--jobs", "2000", "--json"],
         ["drain", "--jobs", "2000", "--json"],
         ["latency", "--jobs", "10", "--json"],
+        ["intake", "--jobs", "100", "--json"],
+        ["rescore", "--jobs", "200", "--json"],
     ] {
         for figure in bench(&world, &args).await {
             let number = |key: &str| figure[key].as_f64().unwrap();
@@ -47,11 +49,16 @@ async fn each_figure_is_a_line_beside_that_of_hand_written_sql() {
     "latency_p99" in "ms"
     "latency_across_p50" in "ms"
     "latency_across_p99" in "ms"
+    "intake" in "captures/s"
+    "rescore_first" in "leads/s"
+    "rescore_unchanged" in "leads/s"
+    "rescore_tenth" in "leads/s"
     "#);
 
     let left: i64 = sqlx::query_scalar(
         "SELECT (SELECT count(*) FROM queue.job) + (SELECT count(*) FROM queue.job_history)
-            + (SELECT count(*) FROM pg_namespace WHERE nspname = 'bench_raw')",
+            + (SELECT count(*) FROM pg_namespace WHERE nspname = 'bench_raw')
+            + (SELECT count(*) FROM pg_database WHERE datname LIKE 'leadmill_bench_%')",
     )
     .fetch_one(&world.pool)
     .await

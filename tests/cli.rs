@@ -101,7 +101,7 @@ async fn migrate_says_what_it_does() {
     let env = [("DATABASE_URL", world.database_url()), ("RUST_LOG", "warn")];
     assert_eq!(
         leadmill(&["check", "--database"], &env),
-        "exit 0\nThe settings are fine.\nThe database is there, new enough and migrated.\n"
+        "exit 0\nThe settings and templates are fine.\nNo mail is sent: mail.url is not set.\nThe database is there, new enough and migrated.\n"
     );
 }
 

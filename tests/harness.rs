@@ -1,7 +1,6 @@
 //! The only fixture: a world with a database, a clock and a web side of its own.
 
 mod people;
-mod provider;
 mod server;
 mod work;
 
@@ -17,12 +16,12 @@ use leadmill::app::App;
 use leadmill::config::Config;
 use leadmill::serve;
 use leadmill::stop::Stop;
+use leadmill::web::view::Views;
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use tokio::sync::OnceCell;
 use tower::ServiceExt;
 
-pub use provider::{Answer, Provider};
 pub use server::{Database, server};
 
 /// Everything that a test needs, fresh for each.
@@ -60,6 +59,7 @@ impl World {
         let clock = Clock::fixed(now);
         let app = App::new(
             Arc::new(Config::default()),
+            Views::load(None).expect("the built-in pages are templates"),
             pool.clone(),
             clock.clone(),
             queue::Wake::new(pool.clone()),

@@ -8,7 +8,6 @@ mod database;
 mod flows;
 mod harness;
 mod intake;
-mod jobs;
 mod postgres_cluster;
 mod processes;
 mod queue;

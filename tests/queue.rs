@@ -1,6 +1,7 @@
 //! The queue on a real Postgres.
 
 mod admin;
+mod cancel;
 mod cast;
 mod cost;
 mod deaths;
@@ -9,4 +10,5 @@ mod history;
 mod outages;
 mod outcomes;
 mod schedules;
+mod state_machine;
 mod working;

@@ -11,6 +11,7 @@ use leadmill::app::App;
 use leadmill::config::Config;
 use leadmill::serve;
 use leadmill::stop::Stop;
+use leadmill::web::view::Views;
 use sqlx::PgPool;
 use tower::ServiceExt;
 
@@ -46,6 +47,7 @@ pub(crate) fn web_on(world: &World, pool: PgPool, change: impl FnOnce(&mut Confi
     let wake = queue::Wake::new(pool.clone());
     serve::router(App::new(
         Arc::new(config),
+        Views::load(None).unwrap(),
         pool,
         clock,
         wake,

@@ -36,6 +36,11 @@ pub(crate) struct News<'a> {
     pub(crate) expires_at: Option<Timestamp>,
 }
 
+/// Under which key the ledger knows a mail to `person` that tells the news of this key.
+pub(crate) fn mail_key(news: &str, person: UserId) -> String {
+    format!("{news}:{person}")
+}
+
 impl Ctx {
     /// Tells each of `people` in the caller's transaction, with the job that sends the mail. Answers whose bells are to
     /// be rung after the commit.
@@ -85,7 +90,7 @@ impl Ctx {
         let mail = NewMail {
             id,
             org: org.id,
-            dedupe_key: format!("{}:{}", news.dedupe_key, person.user_id),
+            dedupe_key: mail_key(&news.dedupe_key, person.user_id),
             stream: MailStream::Transactional,
             lead: news.lead,
             user: Some(person.user_id),

@@ -3,8 +3,8 @@
 use anyhow::Context;
 use postgres::{Cluster, Options, Profile};
 use queue::maintenance::Maintenance;
-use sqlx::PgPool;
 use sqlx::postgres::PgPoolOptions;
+use sqlx::{AssertSqlSafe, PgPool};
 
 use super::noop::QUEUE;
 use super::raw;
@@ -19,6 +19,8 @@ pub struct Place {
     /// Connections to it.
     pub pool: PgPool,
     cluster: Option<Cluster>,
+    /// The database that was made for it, and whence it can be removed.
+    made: Option<(String, PgPool)>,
 }
 
 impl Place {
@@ -33,16 +35,44 @@ impl Place {
             .max_connections(CONNECTIONS)
             .connect_lazy(&cluster.url("bench"))?;
         database::migrate(&pool).await?;
-        let cluster = Some(cluster);
-        Self { pool, cluster }.prepared().await
+        let place = Self {
+            pool,
+            cluster: Some(cluster),
+            made: None,
+        };
+        place.prepared().await
     }
 
     /// On a database that is there and migrated. Its other queues are left alone, its rates are shared with whoever uses
     /// it.
     pub async fn given(pool: PgPool) -> anyhow::Result<Self> {
         database::check_migrated(&pool).await?;
-        let cluster = None;
-        Self { pool, cluster }.prepared().await
+        let place = Self {
+            pool,
+            cluster: None,
+            made: None,
+        };
+        place.prepared().await
+    }
+
+    /// In a new database beside one that is there, for what leaves traces that nobody may remove.
+    pub async fn beside(given: PgPool) -> anyhow::Result<Self> {
+        let name = format!("leadmill_bench_{:08x}", rand::random::<u32>());
+        sqlx::raw_sql(AssertSqlSafe(format!("CREATE DATABASE {name}")))
+            .execute(&given)
+            .await
+            .context("making a database to measure on")?;
+        let options = given.connect_options().as_ref().clone().database(&name);
+        let pool = PgPoolOptions::new()
+            .max_connections(CONNECTIONS)
+            .connect_lazy_with(options);
+        let place = Self {
+            pool,
+            cluster: None,
+            made: Some((name, given)),
+        };
+        database::migrate(&place.pool).await?;
+        place.prepared().await
     }
 
     async fn prepared(self) -> anyhow::Result<Self> {
@@ -60,6 +90,13 @@ impl Place {
             cluster.stop().await?;
             return Ok(());
         }
+        if let Some((name, given)) = self.made {
+            self.pool.close().await;
+            sqlx::raw_sql(AssertSqlSafe(format!("DROP DATABASE {name} WITH (FORCE)")))
+                .execute(&given)
+                .await?;
+            return Ok(());
+        }
         raw::remove(&self.pool).await?;
         self.clear().await
     }
@@ -74,10 +111,13 @@ impl Place {
             sqlx::query(statement).bind(QUEUE).execute(&mut *tx).await?;
         }
         tx.commit().await?;
-        sqlx::raw_sql("VACUUM (ANALYZE) queue.job; VACUUM (ANALYZE) queue.job_history")
-            .execute(&self.pool)
-            .await
-            .map(drop)
-            .or_else(|_| Ok(()))
+        // Each by itself: together they would be one transaction, in which nothing can be vacuumed.
+        for statement in [
+            "VACUUM (ANALYZE) queue.job",
+            "VACUUM (ANALYZE) queue.job_history",
+        ] {
+            sqlx::raw_sql(statement).execute(&self.pool).await?;
+        }
+        Ok(())
     }
 }

@@ -1,4 +1,4 @@
-//! `leadmill bench`: measure the queue beside the limit of hand-written SQL.
+//! `leadmill bench`: measure the platform beside the limit of hand-written SQL.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ const CONNECTIONS: u32 = 20;
 pub(super) struct Args {
     /// What to measure
     what: What,
-    /// How many jobs [default: 100000, for latency 500]
+    /// How many jobs, captures or leads [default: 100000, for intake 20000, for latency 500]
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(10..=10_000_000))]
     jobs: Option<u32>,
     /// Print one JSON object a figure
@@ -34,6 +34,10 @@ enum What {
     Drain,
     /// How soon an idle worker begins a job
     Latency,
+    /// How fast captures are taken in over HTTP
+    Intake,
+    /// How fast all leads of an org are scored anew
+    Rescore,
 }
 
 /// Measures on the database of the settings, or on a private one if they name none.
@@ -42,13 +46,18 @@ pub(super) async fn run(args: &Args, config: Arc<Config>) -> Result<(), Failure>
         Place::own().await?
     } else {
         let pool = database::connect(&config.database, "bench", CONNECTIONS).await?;
-        Place::given(pool).await?
+        match args.what {
+            What::Intake | What::Rescore => Place::beside(pool).await?,
+            What::Enqueue | What::Drain | What::Latency => Place::given(pool).await?,
+        }
     };
     let jobs = args.jobs.map(|jobs| jobs as usize);
     let figures = match args.what {
         What::Enqueue => bench::enqueue(&place, jobs.unwrap_or(100_000)).await,
         What::Drain => bench::drain(&place, jobs.unwrap_or(100_000)).await,
         What::Latency => bench::latency(&place, jobs.unwrap_or(500)).await,
+        What::Intake => bench::intake(&place, jobs.unwrap_or(20_000)).await,
+        What::Rescore => bench::rescore(&place, jobs.unwrap_or(100_000)).await,
     };
     place.leave().await?;
     for figure in figures? {

@@ -2,7 +2,8 @@
 
 use super::Failure;
 use crate::config::{self, Sources};
-use crate::database;
+use crate::web::view::Views;
+use crate::{database, work};
 
 /// Arguments of `leadmill check`.
 #[derive(Debug, clap::Args)]
@@ -17,11 +18,23 @@ pub(super) struct Args {
 
 pub(super) async fn run(args: &Args, sources: &Sources) -> Result<(), Failure> {
     let config = config::load(sources).map_err(|mistakes| Failure::mistakes(&mistakes))?;
+    let mut mistakes = work::effects(&config).err().unwrap_or_default();
+    mistakes.extend(
+        Views::load(config.templates.folder())
+            .err()
+            .unwrap_or_default(),
+    );
+    if !mistakes.is_empty() {
+        return Err(Failure::mistakes(&mistakes));
+    }
     if args.show {
         let text = toml::to_string(&config).map_err(anyhow::Error::new)?;
         print!("{text}");
     } else {
-        println!("The settings are fine.");
+        println!("The settings and templates are fine.");
+        if config.mail.url.is_empty() {
+            println!("No mail is sent: mail.url is not set.");
+        }
     }
     if args.database {
         super::need_database(&config)?;

@@ -26,7 +26,7 @@ enum Command {
     Show(Show),
     /// Run a finished job again, or a scheduled one now
     Retry(Retry),
-    /// Call off a job that is not running
+    /// Call off a job; one that runs is asked to stop
     Cancel(Cancel),
 }
 
@@ -239,6 +239,7 @@ fn done(format: Format, outcome: Result<Act, Refused>) -> Result<(), Failure> {
         Act::Retried(id) => println!("It runs again as job {id}."),
         Act::Hastened => println!("It runs now."),
         Act::Cancelled => println!("It is cancelled."),
+        Act::Cancelling => println!("It runs and is asked to stop."),
         Act::Deleted => println!("It is deleted."),
     }
     Ok(())

@@ -11,6 +11,7 @@ use super::Failure;
 use crate::app::App;
 use crate::config::Config;
 use crate::stop::Stop;
+use crate::web::view::Views;
 use crate::{database, serve};
 
 /// Arguments of `leadmill serve`.
@@ -23,12 +24,14 @@ pub(super) struct Args {
 
 pub(super) async fn run(args: &Args, config: Arc<Config>) -> Result<(), Failure> {
     let stop = Stop::on_signals().context("listening for signals")?;
+    let views =
+        Views::load(config.templates.folder()).map_err(|mistakes| Failure::mistakes(&mistakes))?;
     let pool =
         database::connect(&config.database, "serve", config.database.max_connections).await?;
     database::check_migrated(&pool).await?;
     let address = args.listen.unwrap_or(config.http.listen);
     let wake = queue::Wake::new(pool.clone());
-    let app = App::new(config, pool, Clock::system(), wake, stop);
+    let app = App::new(config, views, pool, Clock::system(), wake, stop);
 
     let listener = TcpListener::bind(address)
         .await

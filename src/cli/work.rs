@@ -11,6 +11,7 @@ use super::Failure;
 use crate::app::App;
 use crate::config::Config;
 use crate::stop::Stop;
+use crate::web::view::Views;
 use crate::{database, serve, work};
 
 /// Arguments of `leadmill work`.
@@ -28,6 +29,8 @@ pub(super) async fn run(args: &Args, config: Arc<Config>) -> Result<(), Failure>
     let stop = Stop::on_signals().context("listening for signals")?;
     let pools = work::pools(&config, &args.pools).map_err(Failure::usage)?;
     let effects = work::effects(&config).map_err(|mistakes| Failure::mistakes(&mistakes))?;
+    let views =
+        Views::load(config.templates.folder()).map_err(|mistakes| Failure::mistakes(&mistakes))?;
     let pool = database::connect(&config.database, "work", config.database.max_connections).await?;
     database::check_migrated(&pool).await?;
     let address = args.listen.unwrap_or(config.worker.listen);
@@ -38,7 +41,7 @@ pub(super) async fn run(args: &Args, config: Arc<Config>) -> Result<(), Failure>
     let wake = queue::Wake::new(pool.clone());
     let running = work::start(&config, pool.clone(), wake.clone(), effects, pools).await?;
     let grace = config.http.grace.get();
-    let app = App::new(config, pool, Clock::system(), wake, stop.clone());
+    let app = App::new(config, views, pool, Clock::system(), wake, stop.clone());
     let watched = serve::health().merge(serve::metrics()).with_state(app);
     let (served, in_time) = tokio::join!(
         serve::run(listener, watched, stop.clone(), grace),

@@ -11,6 +11,11 @@ use serde::{Deserialize, Serialize, Serializer};
 pub struct Secret(SecretString);
 
 impl Secret {
+    /// Hides `text`.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(SecretString::from(text.into()))
+    }
+
     /// The text itself.
     pub fn expose(&self) -> &str {
         self.0.expose_secret()

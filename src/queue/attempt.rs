@@ -7,7 +7,8 @@ use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::store;
+use crate::store::{self, Claim};
+use crate::{Cancel, Log};
 
 /// The number of a job, given when it is enqueued and kept in its history.
 #[derive(
@@ -56,6 +57,10 @@ pub struct Attempt {
     pub created_at: DateTime<Utc>,
     /// The trace parent of what enqueued it.
     pub trace: Option<Arc<str>>,
+    /// Whether it is to stop.
+    pub cancel: Cancel,
+    /// Lines for people.
+    pub log: Log,
 }
 
 /// Why a job may not go on.
@@ -64,6 +69,9 @@ pub enum StaleClaim {
     /// It was taken back, as this process looked dead; it runs elsewhere or will.
     #[error("the claim on job {0} is gone")]
     Gone(JobId),
+    /// Somebody asked it to stop.
+    #[error("job {0} is cancelled")]
+    Cancelled(JobId),
     /// Whether it was could not be found out.
     #[error("could not make sure of the claim")]
     Database(#[from] sqlx::Error),
@@ -75,26 +83,13 @@ impl Attempt {
         self.number >= self.max
     }
 
-    /// Makes sure that the job is still this attempt's and stays so until the transaction of `db` ends: what is
-    /// committed after it was written by nobody who had been taken for dead.
+    /// Makes sure that the job is still this attempt's, that nobody asked it to stop, and that this stays so until the
+    /// transaction of `db` ends: what is committed after it was written by nobody who had been taken for dead.
     pub async fn fence(&self, db: &mut PgConnection) -> Result<(), StaleClaim> {
-        if store::lock_claim(db, self.job, self.epoch).await? {
-            Ok(())
-        } else {
-            Err(StaleClaim::Gone(self.job))
-        }
-    }
-
-    /// Gives the job's key away when the transaction of `db` commits: what was too late for this attempt to see can be
-    /// enqueued from then on, though the attempt has not ended.
-    ///
-    /// To be called after the rows are locked that decide whether another is needed: whoever changes them and enqueues
-    /// takes them in that order, too.
-    pub async fn release_key(&self, db: &mut PgConnection) -> Result<(), StaleClaim> {
-        if store::release_key(db, self.job, self.epoch).await? {
-            Ok(())
-        } else {
-            Err(StaleClaim::Gone(self.job))
+        match store::lock_claim(db, self.job, self.epoch).await? {
+            Claim::Holds => Ok(()),
+            Claim::Gone => Err(StaleClaim::Gone(self.job)),
+            Claim::Cancelled => Err(StaleClaim::Cancelled(self.job)),
         }
     }
 }

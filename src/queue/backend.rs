@@ -20,6 +20,7 @@ use tower::Service;
 use tower::layer::util::Identity;
 use tracing::error;
 
+use crate::cancel::Cancels;
 use crate::desk::Desk;
 use crate::exchange::Strange;
 use crate::execute::execute;
@@ -34,6 +35,7 @@ pub(crate) struct Bench<Ctx> {
     pub(crate) registry: Arc<Registry<Ctx>>,
     pub(crate) ctx: Ctx,
     pub(crate) strange: Arc<Strange>,
+    pub(crate) cancels: Arc<Cancels>,
 }
 
 /// Works on a pool's jobs until `stop`, and then until those that run have ended, or until `now`.
@@ -141,15 +143,17 @@ impl<Ctx: Clone + Send + Sync + 'static> Service<Task<Claimed>> for Runner<Ctx> 
         let bench = &self.0;
         let held = Held {
             desk: bench.desk.clone(),
+            cancels: bench.cancels.clone(),
             pool: bench.pool,
             id: job.id,
             epoch: job.epoch,
-            fate: Fate::Release,
+            settlement: None,
         };
+        let cancel = bench.cancels.begin(job.id, job.epoch);
         let (registry, ctx) = (bench.registry.clone(), bench.ctx.clone());
         let strange = bench.strange.clone();
         Box::pin(async move {
-            let executed = execute(&registry, &ctx, job).await;
+            let executed = execute(&registry, &ctx, job, cancel).await;
             if let Some((kind, version)) = executed.strange {
                 strange.pass_over(&kind, version);
             }
@@ -167,6 +171,7 @@ impl<Ctx: Clone> Clone for Bench<Ctx> {
             registry: self.registry.clone(),
             ctx: self.ctx.clone(),
             strange: self.strange.clone(),
+            cancels: self.cancels.clone(),
         }
     }
 }
@@ -174,22 +179,24 @@ impl<Ctx: Clone> Clone for Bench<Ctx> {
 /// A job that runs. However its run ends, something is told of it: that it was given back, if nothing else.
 struct Held {
     desk: Arc<Desk>,
+    cancels: Arc<Cancels>,
     pool: usize,
     id: JobId,
     epoch: i32,
-    fate: Fate,
+    settlement: Option<Settlement>,
 }
 
 impl Held {
     fn tell(mut self, settlement: Settlement) {
-        self.fate = settlement.fate;
+        self.settlement = Some(settlement);
     }
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
-        let fate = std::mem::replace(&mut self.fate, Fate::Release);
-        let settlement = Settlement::new(self.id, self.epoch, fate);
+        self.cancels.end(self.id, self.epoch);
+        let given_back = || Settlement::new(self.id, self.epoch, Fate::Release);
+        let settlement = self.settlement.take().unwrap_or_else(given_back);
         self.desk.settle(self.pool, settlement);
     }
 }

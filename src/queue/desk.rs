@@ -1,19 +1,21 @@
 //! What the parts of a working process share: jobs claimed and not begun, outcomes not yet written, room for more.
 
+mod pool;
+
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::time::Duration;
 
-use futures::task::AtomicWaker;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use crate::claims::Claims;
 use crate::lane::Lane;
-use crate::pace::Pace;
 use crate::store::claim::{Claimed, Position, Want};
 use crate::store::settle::{Fate, Settlement};
+use pool::Pool;
 
 /// The most jobs of one claim, and outcomes of one write.
 pub(crate) const BATCH: usize = 500;
@@ -34,19 +36,7 @@ pub(crate) struct Desk {
     closed: AtomicBool,
     /// Exchanges under way.
     under_way: AtomicUsize,
-}
-
-/// The jobs of one pool.
-#[derive(Debug)]
-pub(crate) struct Pool {
-    pub(crate) name: String,
-    pub(crate) concurrency: usize,
-    queues: Vec<Lane>,
-    buffer: Mutex<VecDeque<Claimed>>,
-    taker: AtomicWaker,
-    /// Jobs claimed, or about to be, whose outcome is not told.
-    held: AtomicUsize,
-    pace: Pace,
+    pub(crate) claims: Claims,
 }
 
 #[derive(Debug, Default)]
@@ -90,6 +80,7 @@ impl Exchange {
 
     /// It was made, and these are the jobs claimed.
     pub(crate) fn made(mut self, claimed: Vec<Claimed>) {
+        self.desk.claims.settled(&self.settlements);
         self.settlements.clear();
         let wants = std::mem::take(&mut self.wants);
         self.desk.receive(&wants, &self.seen, claimed);
@@ -121,6 +112,7 @@ impl Desk {
             bell: Notify::new(),
             closed: AtomicBool::new(false),
             under_way: AtomicUsize::new(0),
+            claims: Claims::default(),
         }
     }
 
@@ -158,24 +150,30 @@ impl Desk {
 
     /// Gives back what of a pool has not begun.
     pub(crate) fn release(&self, pool: usize) {
-        let unbegun: Vec<Claimed> = lock(&self.pools[pool].buffer).drain(..).collect();
-        for job in unbegun {
+        self.give_back(pool, self.pools[pool].unbegun());
+    }
+
+    /// Gives back what was claimed ahead and has waited for too long.
+    pub(crate) fn release_stale(&self) {
+        for (number, pool) in self.pools.iter().enumerate() {
+            self.give_back(number, pool.stale());
+        }
+    }
+
+    fn give_back(&self, pool: usize, jobs: Vec<Claimed>) {
+        for job in jobs {
             self.settle(pool, Settlement::new(job.id, job.epoch, Fate::Release));
         }
     }
 
     /// The next job of a pool, or else `waker` is woken when there is one.
     pub(crate) fn next(&self, pool: usize, waker: &Waker) -> Option<Claimed> {
-        let pool = &self.pools[pool];
-        if let Some(job) = lock(&pool.buffer).pop_front() {
-            return Some(job);
-        }
-        pool.taker.register(waker);
-        lock(&pool.buffer).pop_front()
+        self.pools[pool].next(waker)
     }
 
     /// What came of a job of a pool is to be written.
     pub(crate) fn settle(&self, pool: usize, settlement: Settlement) {
+        let has_run = settlement.fate != Fate::Release;
         let waiting = {
             let mut outcomes = lock(&self.outcomes);
             outcomes.waiting.push_back(settlement);
@@ -183,7 +181,9 @@ impl Desk {
             outcomes.waiting.len()
         };
         let pool = &self.pools[pool];
-        pool.pace.step();
+        if has_run {
+            pool.pace.step();
+        }
         let held = pool.held.fetch_sub(1, Ordering::AcqRel) - 1;
         let may_claim = held < pool.concurrency && pool.queues.iter().any(Lane::may_be_ready);
         if waiting == 1 || waiting == ENOUGH || may_claim {
@@ -242,6 +242,7 @@ impl Desk {
     }
 
     fn receive(&self, wants: &[Want], seen: &[u64], claimed: Vec<Claimed>) {
+        self.claims.made(&claimed);
         let mut by_pool: Vec<Vec<Claimed>> = self.pools.iter().map(|_| Vec::new()).collect();
         let mut counts: HashMap<Arc<str>, (usize, Option<Position>)> = HashMap::new();
         for job in claimed {
@@ -269,9 +270,7 @@ impl Desk {
             if jobs.is_empty() {
                 continue;
             }
-            let pool = &self.pools[number];
-            lock(&pool.buffer).extend(jobs);
-            pool.taker.wake();
+            self.pools[number].receive(jobs);
         }
         if self.closed.load(Ordering::Acquire) {
             (0..self.pools.len()).for_each(|pool| self.release(pool));
@@ -329,35 +328,6 @@ impl Desk {
             }
         }
         (wants, seen)
-    }
-}
-
-impl Pool {
-    fn new(name: String, queues: Vec<Arc<str>>, concurrency: usize) -> Self {
-        Self {
-            name,
-            concurrency,
-            queues: queues.into_iter().map(Lane::new).collect(),
-            buffer: Mutex::default(),
-            taker: AtomicWaker::new(),
-            held: AtomicUsize::new(0),
-            pace: Pace::new(),
-        }
-    }
-
-    /// Makes room for up to `most` jobs. A pool that is busy waits until there is room for a good number, so that
-    /// claims are few.
-    fn reserve(&self, most: usize) -> usize {
-        let ahead = self.pace.ahead();
-        let target = self.concurrency + ahead;
-        let reserved = self
-            .held
-            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |held| {
-                let room = target.saturating_sub(held);
-                let worth = held < self.concurrency || room >= BATCH.min(ahead / 2);
-                (worth && room > 0).then(|| held + room.min(most))
-            });
-        reserved.map_or(0, |held| (target - held).min(most))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Run everything that is due, here and now: how tests work.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sqlx::PgPool;
 
@@ -9,13 +9,17 @@ use crate::execute::{self, execute};
 use crate::store::claim::{self, Want};
 use crate::store::settle::{Fate, settle};
 use crate::store::{self, node};
-use crate::{JobId, Registry};
+use crate::{Cancel, JobId, Registry};
 
 /// How long the work may take before it looks as if the process had died.
 const LEASE: Duration = Duration::from_secs(600);
 /// More runs than this are a job that enqueues itself for ever.
 const MOST_RUNS: usize = 10_000;
 const BATCH: usize = 50;
+/// For so long a job is waited for that somebody else holds, as a transaction does that is just being rolled back.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// How often it is looked whether it is free.
+const LOOK: Duration = Duration::from_millis(2);
 
 /// What was run, in order.
 #[derive(Debug, Default)]
@@ -102,17 +106,27 @@ pub async fn drain<Ctx: Clone + Send + Sync + 'static>(
     drop(db);
 
     let mut drained = Drained::default();
+    let mut held_since = None;
     loop {
         let mut db = pool.acquire().await?;
         while claim::promote(&mut db, store::MOST_PROMOTED).await? > 0 {}
         let claimed = claim::claim(&mut db, node, &wants, &[]).await?;
-        drop(db);
         if claimed.is_empty() {
-            break;
+            let glances = claim::look(&mut db, &about.queues, None).await?;
+            let is_held = glances.iter().any(|glance| glance.ready_seconds.is_some());
+            let since = *held_since.get_or_insert_with(Instant::now);
+            if !is_held || since.elapsed() > PATIENCE {
+                break;
+            }
+            drop(db);
+            tokio::time::sleep(LOOK).await;
+            continue;
         }
+        held_since = None;
+        drop(db);
         for job in claimed {
             let id = job.id;
-            let executed = execute(registry, ctx, job).await;
+            let executed = execute(registry, ctx, job, Cancel::default()).await;
             let fate = &executed.settlement.fate;
             drained.runs.push(Ran {
                 job: id,
@@ -136,6 +150,6 @@ fn said(fate: &Fate) -> Option<String> {
     match fate {
         Fate::Retry { error, .. } => Some(error.clone()),
         Fate::Finished { reason, error, .. } => error.clone().or_else(|| reason.clone()),
-        Fate::Done | Fate::Snooze { .. } | Fate::Release | Fate::Park => None,
+        Fate::Done | Fate::Snooze { .. } | Fate::Cancel | Fate::Release | Fate::Park => None,
     }
 }

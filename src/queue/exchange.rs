@@ -17,7 +17,7 @@ use crate::store::settle::{Fate, Settlement, settle};
 /// How many exchanges go on at once; more is no faster.
 pub(crate) const AT_ONCE: usize = 2;
 /// An exchange that takes longer is given up, its connection with it.
-const LONGEST: Duration = Duration::from_secs(30);
+pub(crate) const LONGEST: Duration = Duration::from_secs(30);
 /// How long to wait after the first failure, and at most.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
 /// For so long kinds that were not understood are passed over.

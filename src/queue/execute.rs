@@ -10,7 +10,7 @@ use tracing::{Instrument, debug, error, info_span, warn};
 use crate::registry::{Kind, Registry};
 use crate::store::claim::Claimed;
 use crate::store::settle::{COMPLETED, DISCARDED, Fate, SKIPPED, Settlement};
-use crate::{Attempt, Backoff, JobResult, Outcome, trace};
+use crate::{Attempt, Backoff, Cancel, JobResult, Log, Outcome, trace};
 
 /// How an attempt ended.
 #[derive(Debug)]
@@ -19,6 +19,8 @@ pub(crate) enum Ended {
     Undecodable(serde_json::Error),
     Panicked(String),
     TimedOut(Duration),
+    /// It was asked to stop, and did not.
+    Cancelled,
 }
 
 /// What was done with a claimed job.
@@ -36,9 +38,14 @@ pub(crate) async fn execute<Ctx: Clone + Send + Sync + 'static>(
     registry: &Registry<Ctx>,
     ctx: &Ctx,
     claimed: Claimed,
+    cancel: Cancel,
 ) -> Executed {
+    let log = Log::default();
     let (id, epoch) = (claimed.id, claimed.epoch);
-    let settled = |fate| Settlement::new(id, epoch, fate);
+    let settled = |fate| Settlement {
+        log: log.take(),
+        ..Settlement::new(id, epoch, fate)
+    };
     let known = registry.find(&claimed.kind);
     let Some(kind) = known.filter(|kind| claimed.version <= signed(kind.version)) else {
         warn!(
@@ -60,7 +67,7 @@ pub(crate) async fn execute<Ctx: Clone + Send + Sync + 'static>(
     let span = info_span!("job", job.id = %id, job.name = kind.name, attempt = number);
     let began = Instant::now();
     let fate = async {
-        let ended = attempt(kind, ctx, claimed).await;
+        let ended = attempt(kind, ctx, claimed, cancel, log.clone()).await;
         let fate = decide(ended, number, max, &kind.backoff, rand::random());
         tell(&fate, kind.name);
         fate
@@ -81,6 +88,8 @@ async fn attempt<Ctx: Clone + Send + Sync + 'static>(
     kind: &Kind<Ctx>,
     ctx: &Ctx,
     claimed: Claimed,
+    cancel: Cancel,
+    log: Log,
 ) -> Ended {
     let trace: Option<Arc<str>> = claimed.trace.map(Arc::from);
     let attempt = Attempt {
@@ -94,6 +103,8 @@ async fn attempt<Ctx: Clone + Send + Sync + 'static>(
         scheduled_at: claimed.run_at,
         created_at: claimed.created_at,
         trace: trace.clone(),
+        cancel: cancel.clone(),
+        log,
     };
     let run = match (kind.run)(&claimed.payload, ctx.clone(), attempt) {
         Ok(run) => run,
@@ -101,7 +112,13 @@ async fn attempt<Ctx: Clone + Send + Sync + 'static>(
     };
     // A task of its own: jobs run in parallel, and a panic ends there.
     let run = tokio::spawn(trace::within(trace, run).in_current_span());
-    match tokio::time::timeout(kind.timeout, AbortOnDropHandle::new(run)).await {
+    let run = tokio::time::timeout(kind.timeout, AbortOnDropHandle::new(run));
+    let ended = tokio::select! {
+        biased;
+        ended = run => ended,
+        () = cancel.overdue() => return Ended::Cancelled,
+    };
+    match ended {
         Ok(Ok(result)) => Ended::Returned(result),
         Ok(Err(join)) => Ended::Panicked(match join.try_into_panic() {
             Ok(panic) => message(&*panic),
@@ -147,6 +164,7 @@ pub(crate) fn decide(ended: Ended, number: u16, max: u16, backoff: &Backoff, cha
                 error: None,
             };
         }
+        Ended::Cancelled => return Fate::Cancel,
         Ended::Returned(Ok(Outcome::Snooze(after))) => return Fate::Snooze { after },
         Ended::Returned(Ok(Outcome::RetryAfter(after, error))) => (after, format!("{error:#}")),
         Ended::Returned(Err(error)) => (usual, format!("{error:#}")),
@@ -190,6 +208,7 @@ pub(crate) fn label(fate: &Fate) -> &'static str {
         Fate::Finished { outcome, .. } => outcome,
         Fate::Retry { .. } => "retried",
         Fate::Snooze { .. } => "snoozed",
+        Fate::Cancel => "cancelled",
         Fate::Release => "released",
         Fate::Park => "parked",
     }

@@ -1,5 +1,6 @@
 //! Say that this process lives, from a thread of its own: no job can keep it from being said.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -8,7 +9,7 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, Connection, PgConnection};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use crate::store::node::{self, About};
 
@@ -46,7 +47,11 @@ impl Lease {
                     lease,
                     tell,
                 };
-                runtime.block_on(keeper.run(stopped));
+                let keep = || runtime.block_on(keeper.run(&stopped));
+                while catch_unwind(AssertUnwindSafe(keep)).is_err() {
+                    error!("What keeps the lease of this process panicked and is started again");
+                    std::thread::sleep(PAUSE);
+                }
             })?;
         Ok(Self {
             node,
@@ -79,7 +84,7 @@ struct Keeper {
 }
 
 impl Keeper {
-    async fn run(self, stop: CancellationToken) {
+    async fn run(&self, stop: &CancellationToken) {
         let mut db = None;
         while !stop.is_cancelled() {
             let beat = tokio::time::timeout(self.lease / 3, self.beat(&mut db));

@@ -42,6 +42,17 @@ impl Pace {
         self.finished.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// What was held was not begun: nothing is to be held until jobs finish again.
+    pub(crate) fn stalled(&self) {
+        if let Ok(mut measured) = self.measured.lock() {
+            *measured = Measured {
+                at: Instant::now(),
+                finished: self.finished.load(Ordering::Relaxed),
+                per_second: 0.0,
+            };
+        }
+    }
+
     /// How many jobs to hold beyond those that run.
     pub(crate) fn ahead(&self) -> usize {
         let finished = self.finished.load(Ordering::Relaxed);

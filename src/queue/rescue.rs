@@ -1,14 +1,20 @@
-//! Take back the jobs of processes that died, and those that were parked and are understood here.
+//! Take back the jobs of processes that died, those that this one has and does not know of, and those that were parked and
+//! are understood here.
 //!
 //! A running job is leased to a node, and the node renews its lease. When that runs out its jobs wait again and the lost
 //! attempt counts, so that a job that kills its process cannot do so for ever.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::PgPool;
+use tokio::sync::watch;
 use tracing::warn;
 
 use crate::Wake;
+use crate::desk::Desk;
+use crate::exchange::LONGEST;
+use crate::store::settle::{Fate, Settlement, settle};
 use crate::store::{claim, node};
 
 /// Most jobs of one statement.
@@ -19,6 +25,8 @@ const MOST: i64 = 1000;
 pub(crate) struct Rescue {
     pub(crate) pool: PgPool,
     pub(crate) wake: Wake,
+    pub(crate) desk: Arc<Desk>,
+    pub(crate) node: watch::Receiver<Option<i64>>,
     pub(crate) every: Duration,
     pub(crate) kinds: Vec<String>,
     pub(crate) versions: Vec<i16>,
@@ -36,25 +44,48 @@ impl Rescue {
         }
     }
 
-    /// Says how many jobs are ready again.
+    /// Says how many jobs wait again.
     async fn once(&self) -> sqlx::Result<u64> {
-        let mut ready = 0;
+        let mut back = 0;
         loop {
             let mut db = self.pool.acquire().await?;
-            let rescued = node::rescue(&mut db, MOST).await?;
+            let rescued = node::rescue(&mut db, MOST, self.every).await?;
             if rescued == node::Rescued::default() {
-                return Ok(ready + claim::unpark(&mut db, &self.kinds, &self.versions).await?);
+                drop(db);
+                back += self.unheard().await?;
+                let mut db = self.pool.acquire().await?;
+                return Ok(back + claim::unpark(&mut db, &self.kinds, &self.versions).await?);
             }
-            ready += rescued.ready;
+            back += rescued.back;
             warn!(
-                ready = rescued.ready,
+                back = rescued.back,
                 discarded = rescued.discarded,
                 "Took back {} jobs of processes that died, {} of them for the last time",
-                rescued.ready + rescued.discarded,
+                rescued.back + rescued.discarded,
                 rescued.discarded
             );
             metrics::counter!("leadmill_rescued_jobs_total")
-                .increment(rescued.ready + rescued.discarded);
+                .increment(rescued.back + rescued.discarded);
         }
+    }
+
+    /// Gives back jobs that were claimed for this process in an exchange of whose end it did not hear.
+    async fn unheard(&self) -> sqlx::Result<u64> {
+        let Some(node) = *self.node.borrow() else {
+            return Ok(0);
+        };
+        let mut db = self.pool.acquire().await?;
+        // Of younger ones it may still hear.
+        let claims = claim::older(&mut db, node, LONGEST + Duration::from_secs(5)).await?;
+        let unknown = self.desk.claims.unknown(claims);
+        if unknown.is_empty() {
+            return Ok(0);
+        }
+        let given_back = unknown
+            .iter()
+            .map(|(job, epoch)| Settlement::new(*job, *epoch, Fate::Release));
+        let given_back = settle(&mut db, &given_back.collect::<Vec<_>>()).await?;
+        warn!("Gave back {given_back} jobs of whose claim nothing was heard");
+        Ok(given_back)
     }
 }

@@ -14,15 +14,24 @@ pub(crate) const CHANNEL: &str = "leadmill_queue";
 /// Most rows that one statement makes ready.
 pub(crate) const MOST_PROMOTED: i64 = 1000;
 
+/// How a claim stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Claim {
+    Holds,
+    Gone,
+    /// It holds, and the job is to stop.
+    Cancelled,
+}
+
 /// Holds a running job for the transaction if it is still of this claim.
 pub(crate) async fn lock_claim(
     db: &mut PgConnection,
     job: JobId,
     epoch: i32,
-) -> sqlx::Result<bool> {
-    let held: Option<i64> = sqlx::query_scalar(
+) -> sqlx::Result<Claim> {
+    let cancelled: Option<bool> = sqlx::query_scalar(
         r#"
-        SELECT id
+        SELECT cancel_reason IS NOT NULL
         FROM queue.job
         WHERE id = $1 AND epoch = $2 AND state = 2
         FOR UPDATE
@@ -32,23 +41,11 @@ pub(crate) async fn lock_claim(
     .bind(epoch)
     .fetch_optional(db)
     .await?;
-    Ok(held.is_some())
-}
-
-/// Takes the key from a job; `false` if the claim is gone.
-pub(crate) async fn release_key(
-    db: &mut PgConnection,
-    job: JobId,
-    epoch: i32,
-) -> sqlx::Result<bool> {
-    let done = sqlx::query(
-        "UPDATE queue.job SET unique_key = NULL WHERE id = $1 AND epoch = $2 AND state = 2",
-    )
-    .bind(job)
-    .bind(epoch)
-    .execute(db)
-    .await?;
-    Ok(done.rows_affected() == 1)
+    Ok(match cancelled {
+        Some(false) => Claim::Holds,
+        Some(true) => Claim::Cancelled,
+        None => Claim::Gone,
+    })
 }
 
 /// Wakes whoever listens.

@@ -18,9 +18,13 @@ pub(crate) fn json_has_nul(json: &str) -> bool {
 
 /// `text` without NUL characters and not too long.
 pub(crate) fn storable(text: impl Into<String>) -> String {
-    let mut text: String = text.into();
-    if text.len() > LONGEST_TEXT {
-        text.truncate(text.floor_char_boundary(LONGEST_TEXT));
+    cut(text.into(), LONGEST_TEXT)
+}
+
+/// `text` without NUL characters and hardly longer than `longest` bytes.
+pub(crate) fn cut(mut text: String, longest: usize) -> String {
+    if text.len() > longest {
+        text.truncate(text.floor_char_boundary(longest));
         text.push('…');
     }
     if text.contains('\0') {

@@ -1,12 +1,14 @@
-//! Look at the queues: make due what is, and see what no wake-up told of.
+//! Look at the queues: make due what is, see what no wake-up told of, and which jobs are to stop.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::PgPool;
+use tokio::sync::watch;
 use tokio::time::Instant;
 use tracing::{debug, warn};
 
+use crate::cancel::Cancels;
 use crate::desk::Desk;
 use crate::outlook::Outlook;
 use crate::store;
@@ -23,6 +25,8 @@ pub(crate) struct Watch {
     pub(crate) desk: Arc<Desk>,
     pub(crate) pool: PgPool,
     pub(crate) outlook: Arc<Outlook>,
+    pub(crate) node: watch::Receiver<Option<i64>>,
+    pub(crate) cancels: Arc<Cancels>,
 }
 
 impl Watch {
@@ -31,6 +35,7 @@ impl Watch {
         let mut failing = false;
         loop {
             let began = Instant::now();
+            self.desk.release_stale();
             match self.look(&queues).await {
                 Ok(()) => failing = false,
                 Err(error) if failing => debug!("Still cannot look at the queues: {error}"),
@@ -47,14 +52,15 @@ impl Watch {
 
     async fn look(&self, queues: &[String]) -> sqlx::Result<()> {
         let mut db = self.pool.acquire().await?;
+        let node = *self.node.borrow();
         let looked = async {
-            let glances = claim::look(&mut db, queues).await?;
+            let glances = claim::look(&mut db, queues, node).await?;
             let due = glances.first().and_then(|glance| glance.due_seconds);
             if due.is_none_or(|due| due > 0.0) {
                 return Ok((glances, due));
             }
             while claim::promote(&mut db, store::MOST_PROMOTED).await? > 0 {}
-            let glances = claim::look(&mut db, queues).await?;
+            let glances = claim::look(&mut db, queues, node).await?;
             let due = glances.first().and_then(|glance| glance.due_seconds);
             Ok((glances, due))
         };
@@ -76,6 +82,13 @@ impl Watch {
     }
 
     fn tell(&self, glances: &[Glance]) {
+        let asked = glances.first().and_then(|glance| {
+            let epochs = glance.epochs.iter().flatten();
+            Some(glance.cancelled.as_ref()?.iter().zip(epochs))
+        });
+        for (job, epoch) in asked.into_iter().flatten() {
+            self.cancels.ask(*job, *epoch);
+        }
         for glance in glances {
             if glance.ready_seconds.is_some() {
                 self.desk.wake(&glance.queue);

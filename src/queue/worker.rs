@@ -10,6 +10,7 @@ use sqlx::PgPool;
 use sqlx::postgres::PgPoolOptions;
 use tokio_util::sync::CancellationToken;
 
+use crate::cancel::Cancels;
 use crate::desk::Desk;
 use crate::exchange::{AT_ONCE, Exchanger, Strange};
 use crate::lease::Lease;
@@ -157,12 +158,15 @@ impl<Ctx: Clone + Send + Sync + 'static> Builder<Ctx> {
             lease: Lease::start(self.pool.connect_options(), about, self.lease)?,
             outlook: Arc::default(),
             strange: Arc::default(),
+            cancels: Arc::default(),
             stop: CancellationToken::new(),
             now: CancellationToken::new(),
         };
         let rescue = Rescue {
             pool: parts.own.clone(),
             wake: parts.wake.clone(),
+            desk: parts.desk.clone(),
+            node: parts.lease.node.clone(),
             every: self.lease / 3,
             kinds,
             versions,
@@ -176,6 +180,8 @@ impl<Ctx: Clone + Send + Sync + 'static> Builder<Ctx> {
             parts.ring(),
             parts.watch(),
             supervise("rescue", move || rescue.clone().run()),
+        ];
+        let keepers = vec![
             parts.schedules(self.schedules),
             parts.maintenance(maintenance),
         ];
@@ -187,6 +193,7 @@ impl<Ctx: Clone + Send + Sync + 'static> Builder<Ctx> {
             parts,
             exchanges,
             others,
+            keepers,
             pools,
         })
     }
@@ -201,6 +208,7 @@ struct Parts {
     lease: Lease,
     outlook: Arc<Outlook>,
     strange: Arc<Strange>,
+    cancels: Arc<Cancels>,
     /// No new work.
     stop: CancellationToken,
     /// No more of the old.
@@ -253,6 +261,8 @@ impl Parts {
             desk: self.desk.clone(),
             pool: self.own.clone(),
             outlook: self.outlook.clone(),
+            node: self.lease.node.clone(),
+            cancels: self.cancels.clone(),
         };
         supervise("watch", move || watch.clone().run())
     }
@@ -292,6 +302,7 @@ impl Parts {
             registry,
             ctx,
             strange: self.strange.clone(),
+            cancels: self.cancels.clone(),
         };
         let (stop, now) = (self.stop.clone(), self.now.clone());
         supervise("pool", move || {

@@ -1,7 +1,8 @@
 //! Read a request's body as bytes, up to a limit.
 
 use axum::body::{Body, Bytes};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use futures::StreamExt;
+use http_body_util::BodyExt;
 use tower_http::timeout::TimeoutError;
 
 /// Why a body could not be read.
@@ -18,20 +19,42 @@ pub enum BodyError {
     Broken,
 }
 
+/// Of a body that is too large, so much more is read and thrown away: a client that is still writing when the connection
+/// closes sees it break, and never the answer that says why.
+const HEARD_OUT: usize = 16 << 20;
+
 /// The whole body, if it has at most `limit` bytes.
-pub async fn read(body: Body, limit: usize) -> Result<Bytes, BodyError> {
-    match Limited::new(body, limit).collect().await {
-        Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) => Err(cause(&*error, limit)),
+pub async fn read(mut body: Body, limit: usize) -> Result<Bytes, BodyError> {
+    let mut read = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| cause(&error))?;
+        let Ok(data) = frame.into_data() else {
+            continue;
+        };
+        if read.len() + data.len() > limit {
+            hear_out(body).await?;
+            return Err(BodyError::TooLarge(limit));
+        }
+        read.extend_from_slice(&data);
     }
+    Ok(read.into())
 }
 
-fn cause(error: &(dyn std::error::Error + 'static), limit: usize) -> BodyError {
+async fn hear_out(body: Body) -> Result<(), BodyError> {
+    let mut rest = body.into_data_stream();
+    let mut heard = 0;
+    while let Some(data) = rest.next().await {
+        heard += data.map_err(|error| cause(&error))?.len();
+        if heard > HEARD_OUT {
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn cause(error: &(dyn std::error::Error + 'static)) -> BodyError {
     let mut next = Some(error);
     while let Some(error) = next {
-        if error.is::<LengthLimitError>() {
-            return BodyError::TooLarge(limit);
-        }
         if error.is::<TimeoutError>() {
             return BodyError::TooSlow;
         }

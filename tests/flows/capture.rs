@@ -54,8 +54,8 @@ async fn a_captured_lead_is_enriched_scored_and_told() {
         .await
         .unwrap();
     let kinds: Vec<_> = news.iter().map(|news| news.kind.as_str()).collect();
-    assert_eq!(kinds, ["lead_qualified", "lead_scored"]);
+    assert_eq!(kinds, ["lead_scored"]);
     let mails = world.mailbox().await.mails();
-    assert_eq!(mails.len(), 2);
+    assert_eq!(mails.len(), 1);
     assert!(mails.iter().all(|mail| mail.to == ["boss@example.test"]));
 }

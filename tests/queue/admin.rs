@@ -228,7 +228,7 @@ async fn each_state_allows_what_makes_sense_and_refuses_the_rest_with_a_reason()
     scheduled cancel: Cancelled
     scheduled delete: Deleted
     running retry: job N is running; wait until this attempt has ended
-    running cancel: job N is running; wait until this attempt has ended
+    running cancel: Cancelling
     running delete: job N is running; wait until this attempt has ended
     parked retry: job N is parked until a worker knows its kind and version
     parked cancel: Cancelled

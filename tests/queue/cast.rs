@@ -62,6 +62,10 @@ pub enum Act {
     Panic,
     /// Notes that it began, waits until it is let go, and notes that it ended.
     Hold(String),
+    /// Notes that it began, waits until it is asked to stop, and stops.
+    Heed,
+    /// Writes these lines, and fails if it is told to.
+    Log(Vec<String>, bool),
 }
 
 impl Job for Act {
@@ -91,6 +95,18 @@ impl Job for Act {
                 stage.note(format!("{text} began {}", attempt.number));
                 stage.go.notified().await;
                 stage.note(format!("{text} ended {}", attempt.number));
+            }
+            Self::Heed => {
+                stage.note("began");
+                attempt.cancel.asked().await;
+                stage.note("asked");
+                anyhow::bail!("stopped");
+            }
+            Self::Log(lines, fail) => {
+                for line in lines {
+                    attempt.log.write(line.replace("<NUL>", "\0"));
+                }
+                anyhow::ensure!(!fail, "no");
             }
         }
         Ok(Outcome::Done)
@@ -240,8 +256,8 @@ pub async fn db_now(pool: &PgPool) -> DateTime<Utc> {
         .unwrap()
 }
 
-/// Whether a job may go on under a claim.
-pub async fn fence(db: &mut PgConnection, job: JobId, epoch: i32) -> bool {
+/// Whether a job may go on under a claim, and if not, why.
+pub async fn fence(db: &mut PgConnection, job: JobId, epoch: i32) -> Result<(), StaleClaim> {
     let attempt = Attempt {
         job,
         epoch,
@@ -253,13 +269,8 @@ pub async fn fence(db: &mut PgConnection, job: JobId, epoch: i32) -> bool {
         scheduled_at: DateTime::UNIX_EPOCH,
         created_at: DateTime::UNIX_EPOCH,
         trace: None,
+        cancel: Default::default(),
+        log: Default::default(),
     };
-    match attempt.fence(db).await {
-        Ok(()) => true,
-        Err(StaleClaim::Gone(gone)) => {
-            assert_eq!(gone, job);
-            false
-        }
-        Err(StaleClaim::Database(error)) => panic!("{error}"),
-    }
+    attempt.fence(db).await
 }

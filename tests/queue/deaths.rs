@@ -8,7 +8,7 @@ use std::time::Duration;
 use leadmill::database;
 use postgres::{Cluster, Options, Profile};
 use queue::{Attempt, Job, JobId, JobResult, Outcome, Pool, Registry, Running, Worker, enqueue};
-use queue::{Backoff, enqueue_many};
+use queue::{Backoff, StaleClaim, enqueue_many};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sqlx::PgPool;
@@ -278,11 +278,13 @@ async fn a_claim_that_is_gone_fences_its_job_off() {
         .id();
     let running = super::cast::worker(&world, &stage, 1).await;
     stage.until(1).await;
-    assert!(super::cast::fence(&mut db, held, 1).await);
-    assert!(!super::cast::fence(&mut db, held, 0).await);
+    super::cast::fence(&mut db, held, 1).await.unwrap();
+    let stale = super::cast::fence(&mut db, held, 0).await;
+    assert!(matches!(stale, Err(StaleClaim::Gone(gone)) if gone == held));
     stage.go.notify_one();
     until(&world.pool, NONE_LEFT).await;
-    assert!(!super::cast::fence(&mut db, held, 1).await);
+    let over = super::cast::fence(&mut db, held, 1).await;
+    assert!(matches!(over, Err(StaleClaim::Gone(gone)) if gone == held));
     running.stop(GRACE).await;
 }
 

@@ -178,6 +178,55 @@ async fn many_jobs_are_few_statements_and_known_keys_are_left_out() {
     assert_eq!(lanes, 9_000);
 }
 
+/// A text with everything that means something to a copy.
+fn odd(number: usize) -> Act {
+    Act::Note(format!("{number} \\ \t\n\r \\N \\. \u{10ffff} \""))
+}
+
+#[tokio::test]
+async fn a_million_jobs_are_enqueued_in_bulk_or_not_at_all() {
+    let world = World::new().await;
+    let jobs: Vec<Act> = (0..1_000_000).map(|_| Act::Skip).collect();
+    let mut tx = world.pool.begin().await.unwrap();
+    assert_eq!(
+        enqueue_many(&mut tx, &jobs[..10_000]).await.unwrap(),
+        10_000
+    );
+    tx.rollback().await.unwrap();
+    assert_eq!(count(&world.pool).await, 0);
+
+    let mut tx = world.pool.begin().await.unwrap();
+    assert_eq!(enqueue_many(&mut tx, &jobs).await.unwrap(), 1_000_000);
+    tx.commit().await.unwrap();
+    assert_eq!(count(&world.pool).await, 1_000_000);
+}
+
+#[tokio::test]
+async fn whatever_is_enqueued_in_bulk_comes_out_as_it_went_in() {
+    let world = World::new().await;
+    let jobs: Vec<Act> = (0..300).map(odd).collect();
+    let mut tx = world.pool.begin().await.unwrap();
+    let mut with_nul = jobs.iter().map(|_| Act::Skip).collect::<Vec<_>>();
+    with_nul.push(Act::Note("a\0b".into()));
+    let refused = enqueue_many(&mut tx, &with_nul).await;
+    assert!(
+        matches!(refused, Err(EnqueueError::Nul("act"))),
+        "{refused:?}"
+    );
+    assert_eq!(enqueue_many(&mut tx, &jobs).await.unwrap(), 300);
+    tx.commit().await.unwrap();
+
+    let stage = Stage::default();
+    drain(&world.pool, &registry(), &stage).await.unwrap();
+    let expected: Vec<String> = (0..300)
+        .map(|number| match odd(number) {
+            Act::Note(text) => text,
+            _ => unreachable!(),
+        })
+        .collect();
+    assert_eq!(stage.notes(), expected);
+}
+
 #[tokio::test]
 async fn what_the_database_cannot_hold_is_refused_and_spoils_no_transaction() {
     let world = World::new().await;

@@ -172,3 +172,60 @@ async fn a_payload_can_be_checked_before_it_is_enqueued() {
     let unknown = registry.check("sing", &json!({})).unwrap_err();
     assert_eq!(unknown.to_string(), "no job is called sing");
 }
+
+#[tokio::test]
+async fn the_lines_of_every_attempt_are_kept() {
+    let world = World::new().await;
+    let lines = vec!["first".to_owned(), "second<NUL>".to_owned()];
+    let id = run(&world, Act::Log(lines, true)).await;
+    again(&world, id).await;
+    again(&world, id).await;
+    let (log, ordered): (Value, bool) = sqlx::query_as(
+        "SELECT jsonb_agg(jsonb_build_array(l -> 'attempt', l -> 'line')),
+            bool_and((l ->> 'at')::timestamptz BETWEEN created_at AND finished_at)
+         FROM queue.job_history, jsonb_array_elements(log) l WHERE id = $1",
+    )
+    .bind(id)
+    .fetch_one(&world.pool)
+    .await
+    .unwrap();
+    assert!(ordered);
+    let second = "second\u{fffd}";
+    assert_eq!(
+        log,
+        json!([
+            [1, "first"],
+            [1, second],
+            [2, "first"],
+            [2, second],
+            [3, "first"],
+            [3, second]
+        ])
+    );
+}
+
+#[tokio::test]
+async fn of_many_lines_the_newest_are_kept() {
+    let world = World::new().await;
+    let lines: Vec<String> = (1..=150)
+        .map(|line| format!("{line} {}", "x".repeat(9000)))
+        .collect();
+    let id = run(&world, Act::Log(lines.clone(), true)).await;
+    again(&world, id).await;
+    again(&world, id).await;
+    let (kept, oldest, longest): (i32, String, i32) = sqlx::query_as(
+        "SELECT jsonb_array_length(log), left(log -> 0 ->> 'line', 3),
+            (SELECT max(length(l ->> 'line')) FROM jsonb_array_elements(log) l)
+         FROM queue.job_history WHERE id = $1",
+    )
+    .bind(id)
+    .fetch_one(&world.pool)
+    .await
+    .unwrap();
+    assert_eq!((kept, &*oldest), (200, "51 "));
+    assert!(longest < 2100, "{longest}");
+
+    let id = run(&world, Act::Log(vec!["all is well".into()], false)).await;
+    let row = finished(&world.pool, id).await.unwrap();
+    assert_eq!((&*row.outcome, row.result), ("completed", None));
+}

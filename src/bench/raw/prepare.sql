@@ -13,3 +13,13 @@ CREATE TABLE bench_raw.job (
 );
 CREATE INDEX job_claim ON bench_raw.job (queue, priority, run_at, id) WHERE state = 0;
 CREATE TABLE bench_raw.history (LIKE bench_raw.job, finished_at timestamptz NOT NULL DEFAULT now());
+CREATE TABLE bench_raw.event (
+    id           uuid PRIMARY KEY,
+    org_id       uuid NOT NULL,
+    dedupe_key   text NOT NULL UNIQUE,
+    content_type text,
+    headers      jsonb NOT NULL,
+    body         bytea NOT NULL,
+    submission   jsonb NOT NULL,
+    received_at  timestamptz NOT NULL
+);

@@ -85,6 +85,23 @@ pub async fn insert(
     .await
 }
 
+/// When a person was told the news of this key.
+pub async fn told_at(
+    db: &mut PgConnection,
+    org: OrgId,
+    user: UserId,
+    dedupe_key: &str,
+) -> sqlx::Result<Option<Timestamp>> {
+    sqlx::query_scalar(
+        "SELECT created_at FROM notifications WHERE org_id = $1 AND user_id = $2 AND dedupe_key = $3",
+    )
+    .bind(org)
+    .bind(user)
+    .bind(dedupe_key)
+    .fetch_optional(db)
+    .await
+}
+
 /// The channel on which open pages hear that somebody has news; the payload names org and person, nothing else.
 pub const CHANNEL: &str = "leadmill_notifications";
 

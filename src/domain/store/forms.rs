@@ -3,7 +3,7 @@
 use sqlx::PgConnection;
 
 use crate::form::{Form, FormSettings, Question};
-use crate::id::{ChannelId, FormId, OrgId};
+use crate::id::{ChannelId, FormFieldId, FormId, OrgId};
 
 /// Whose form the token leads to, if that org is served; asked as the platform, before the org is known.
 pub async fn find_route(
@@ -75,4 +75,54 @@ pub async fn find_published(
         settings: row.form_settings,
         questions,
     }))
+}
+
+/// A form about to be made.
+#[derive(Debug, Clone)]
+pub struct NewForm<'a> {
+    /// For the org's own lists.
+    pub name: &'a str,
+    /// Heading shown to visitors.
+    pub title: &'a str,
+    /// The token under which it is found.
+    pub token: &'a str,
+    /// Its questions in order: key, which is also the lead field that it fills, type, label, whether it must be answered.
+    pub questions: &'a [(&'a str, &'a str, &'a str, bool)],
+}
+
+/// Makes a published form; asked as its org.
+pub async fn insert(db: &mut PgConnection, org: OrgId, new: &NewForm<'_>) -> sqlx::Result<FormId> {
+    let form = FormId::new();
+    sqlx::query("INSERT INTO forms (id, org_id, name, title) VALUES ($1, $2, $3, $4)")
+        .bind(form)
+        .bind(org)
+        .bind(new.name)
+        .bind(new.title)
+        .execute(&mut *db)
+        .await?;
+    for (order, (key, kind, label, required)) in (1..).zip(new.questions) {
+        sqlx::query(
+            r#"
+            INSERT INTO form_fields (id, org_id, form_id, field_key, field_type, label, is_required, field_order, maps_to)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $4)
+            "#,
+        )
+        .bind(FormFieldId::new())
+        .bind(org)
+        .bind(form)
+        .bind(key)
+        .bind(kind)
+        .bind(label)
+        .bind(required)
+        .bind(order)
+        .execute(&mut *db)
+        .await?;
+    }
+    sqlx::query("INSERT INTO form_tokens (token, org_id, form_id) VALUES ($1, $2, $3)")
+        .bind(new.token)
+        .bind(org)
+        .bind(form)
+        .execute(db)
+        .await?;
+    Ok(form)
 }

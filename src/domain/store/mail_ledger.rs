@@ -41,6 +41,21 @@ pub async fn insert(db: &mut PgConnection, new: &NewMail<'_>) -> sqlx::Result<bo
     Ok(done.rows_affected() == 1)
 }
 
+/// When a mail of this key was written down.
+pub async fn written_at(
+    db: &mut PgConnection,
+    org: OrgId,
+    dedupe_key: &str,
+) -> sqlx::Result<Option<Timestamp>> {
+    sqlx::query_scalar(
+        "SELECT created_at FROM email_messages WHERE org_id = $1 AND dedupe_key = $2",
+    )
+    .bind(org)
+    .bind(dedupe_key)
+    .fetch_optional(db)
+    .await
+}
+
 /// The mail, held until the transaction ends.
 ///
 /// A suppression of the marketing stream stops marketing mail, one of all streams stops everything.

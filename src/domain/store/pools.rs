@@ -49,6 +49,16 @@ pub async fn auto_on(db: &mut PgConnection, org: OrgId) -> sqlx::Result<Vec<Stri
     Ok(found.unwrap_or_default())
 }
 
+/// Says what makes the default pool pick by itself: `scored`, or `status:` and a status.
+pub async fn set_auto_on(db: &mut PgConnection, org: OrgId, on: &[String]) -> sqlx::Result<()> {
+    sqlx::query("UPDATE assignment_pools SET auto_on = $2 WHERE org_id = $1 AND is_default")
+        .bind(org)
+        .bind(on)
+        .execute(db)
+        .await?;
+    Ok(())
+}
+
 /// Somebody who can take a lead now.
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
 pub struct Candidate {

@@ -13,6 +13,8 @@ pub enum Act {
     Hastened,
     /// It will not run.
     Cancelled,
+    /// It runs and is asked to stop; if it is not done by then, it is kept as cancelled.
+    Cancelling,
     /// Nothing is left of it.
     Deleted,
 }
@@ -92,11 +94,16 @@ async fn bring_back(db: &mut PgConnection, id: i64) -> Result<i64, Refused> {
     Ok(back)
 }
 
-/// Takes a job that waits out of the queue; it is kept as cancelled.
+/// Takes a job that waits out of the queue; it is kept as cancelled. One that runs is asked to stop: it is told within a
+/// second, and soon after left off where it waits. If it comes to its end before that, it is what it is.
 pub async fn cancel(db: &mut PgConnection, id: i64, reason: &str) -> Result<Act, Refused> {
     let mut tx = db.begin().await?;
     match lock(&mut tx, id).await? {
-        Some(RUNNING) => return Err(Refused::Running(id)),
+        Some(RUNNING) => {
+            ask_to_stop(&mut tx, id, reason).await?;
+            tx.commit().await?;
+            return Ok(Act::Cancelling);
+        }
         Some(_) => {}
         None if is_finished(&mut tx, id).await? => return Err(Refused::Finished(id)),
         None => return Err(Refused::Unknown(id)),
@@ -117,6 +124,18 @@ pub async fn cancel(db: &mut PgConnection, id: i64, reason: &str) -> Result<Act,
     .await?;
     tx.commit().await?;
     Ok(Act::Cancelled)
+}
+
+/// The first reason is kept.
+async fn ask_to_stop(db: &mut PgConnection, id: i64, reason: &str) -> sqlx::Result<()> {
+    sqlx::query(
+        "UPDATE queue.job SET cancel_reason = coalesce(cancel_reason, $2) WHERE id = $1 AND state = 2",
+    )
+    .bind(id)
+    .bind(reason)
+    .execute(db)
+    .await?;
+    Ok(())
 }
 
 /// Removes a job that is not running, history included.

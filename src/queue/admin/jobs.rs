@@ -105,7 +105,7 @@ pub struct JobDetail {
     pub retried_from: Option<i64>,
     /// The node that runs it.
     pub node: Option<i64>,
-    /// Why it was skipped, discarded or cancelled.
+    /// Why it was skipped, discarded or cancelled; of a running one, why it is to stop.
     pub reason: Option<String>,
     /// What it gave back.
     pub result: Option<Value>,
@@ -177,7 +177,7 @@ pub async fn show(db: &mut PgConnection, id: i64) -> sqlx::Result<Option<JobDeta
         SELECT id, queue, kind, (ARRAY['ready', 'scheduled', 'running', 'parked'])[state + 1] AS state, lane, priority,
             attempt, max_attempts, run_at, created_at, started_at, NULL::timestamptz AS finished_at,
             errors -> -1 ->> 'error' AS last_error, version, payload, unique_key, trace, progress, errors, log,
-            retried_from, lease_by AS node, NULL::text AS reason, NULL::jsonb AS result
+            retried_from, lease_by AS node, cancel_reason AS reason, NULL::jsonb AS result
         FROM queue.job
         WHERE id = $1
         UNION ALL

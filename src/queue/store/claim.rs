@@ -1,12 +1,14 @@
 //! Take jobs that are due, for a node whose lease holds.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row};
 use uuid::Uuid;
 
+use super::insert::interval;
 use crate::JobId;
 
 /// A job that this process may run, under the epoch of its claim.
@@ -198,6 +200,25 @@ pub(crate) async fn unpark(
     Ok(released.rows_affected())
 }
 
+/// What a node has claimed longer than `age` ago and not told the outcome of.
+pub(crate) async fn older(
+    db: &mut PgConnection,
+    node: i64,
+    age: Duration,
+) -> sqlx::Result<Vec<(JobId, i32)>> {
+    sqlx::query_as(
+        r#"
+        SELECT id, epoch
+        FROM queue.job
+        WHERE state = 2 AND lease_by = $1 AND started_at < now() - $2
+        "#,
+    )
+    .bind(node)
+    .bind(interval(age))
+    .fetch_all(db)
+    .await
+}
+
 /// A queue at a glance.
 #[derive(Debug, sqlx::FromRow)]
 pub(crate) struct Glance {
@@ -206,16 +227,30 @@ pub(crate) struct Glance {
     pub(crate) ready_seconds: Option<f64>,
     /// In how many seconds the next scheduled job of any queue is due.
     pub(crate) due_seconds: Option<f64>,
+    /// Jobs that the node runs and that are to stop, whatever their queue.
+    pub(crate) cancelled: Option<Vec<JobId>>,
+    /// The epochs of their claims.
+    pub(crate) epochs: Option<Vec<i32>>,
 }
 
-/// Looks at queues: at most two index entries each.
-pub(crate) async fn look(db: &mut PgConnection, queues: &[String]) -> sqlx::Result<Vec<Glance>> {
+/// Looks at queues: at most two index entries each, and one for each job of `node` that is to stop.
+pub(crate) async fn look(
+    db: &mut PgConnection,
+    queues: &[String],
+    node: Option<i64>,
+) -> sqlx::Result<Vec<Glance>> {
     sqlx::query_as(
         r#"
         SELECT mine.queue, extract(epoch FROM now() - first.run_at)::float8 AS ready_seconds,
             (SELECT extract(epoch FROM j.run_at - now())::float8 FROM queue.job j
-                WHERE j.state = 1 ORDER BY j.run_at LIMIT 1) AS due_seconds
+                WHERE j.state = 1 ORDER BY j.run_at LIMIT 1) AS due_seconds,
+            asked.cancelled, asked.epochs
         FROM unnest($1::text[]) AS mine (queue)
+        CROSS JOIN (
+            SELECT array_agg(j.id) AS cancelled, array_agg(j.epoch) AS epochs
+            FROM queue.job j
+            WHERE j.lease_by = $2 AND j.cancel_reason IS NOT NULL
+        ) asked
         LEFT JOIN LATERAL (
             SELECT j.run_at
             FROM queue.job j
@@ -227,6 +262,7 @@ pub(crate) async fn look(db: &mut PgConnection, queues: &[String]) -> sqlx::Resu
         "#,
     )
     .bind(queues)
+    .bind(node)
     .fetch_all(db)
     .await
 }

@@ -68,17 +68,23 @@ pub(crate) async fn resign(db: &mut PgConnection, node: i64) -> sqlx::Result<()>
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Rescued {
     /// Jobs that wait again.
-    pub(crate) ready: u64,
-    /// Jobs whose last attempt it was.
+    pub(crate) back: u64,
+    /// Jobs whose last attempt it was, or that were to stop.
     pub(crate) discarded: u64,
 }
 
 /// Takes back jobs that run on no live node, at most `most`; the lost attempt counts.
-pub(crate) async fn rescue(db: &mut PgConnection, most: i64) -> sqlx::Result<Rescued> {
-    let (ready, discarded): (i64, i64) = sqlx::query_as(
+///
+/// They are spread over `spread`, so that those that were merely in the company of one that kills its process part from it.
+pub(crate) async fn rescue(
+    db: &mut PgConnection,
+    most: i64,
+    spread: Duration,
+) -> sqlx::Result<Rescued> {
+    let (back, discarded): (i64, i64) = sqlx::query_as(
         r#"
         WITH lost AS (
-            SELECT id, attempt >= max_attempts AS last
+            SELECT id, attempt >= max_attempts OR cancel_reason IS NOT NULL AS last
             FROM queue.job
             WHERE state = 2
                 AND lease_by <> ALL (ARRAY (SELECT id FROM queue.node WHERE lease_until > now()))
@@ -86,8 +92,8 @@ pub(crate) async fn rescue(db: &mut PgConnection, most: i64) -> sqlx::Result<Res
             FOR UPDATE SKIP LOCKED
         ), back AS (
             UPDATE queue.job j
-            SET state = 0, lease_by = NULL, started_at = NULL,
-                errors = errors || jsonb_build_object('attempt', attempt, 'at', now(), 'error', $2::text, 'node', lease_by)
+            SET state = 1, run_at = now() + random() * $3, lease_by = NULL, started_at = NULL,
+                errors = queue.with_error(errors, attempt, $2, lease_by)
             FROM lost
             WHERE j.id = lost.id AND NOT lost.last
             RETURNING j.id
@@ -97,8 +103,8 @@ pub(crate) async fn rescue(db: &mut PgConnection, most: i64) -> sqlx::Result<Res
             INSERT INTO queue.job_history (id, queue, kind, version, priority, lane, payload, attempt, max_attempts,
                 unique_key, trace, progress, errors, log, retried_from, created_at, started_at, outcome, reason)
             SELECT id, queue, kind, version, priority, lane, payload, attempt, max_attempts, unique_key, trace, progress,
-                errors || jsonb_build_object('attempt', attempt, 'at', now(), 'error', $2::text, 'node', lease_by),
-                log, retried_from, created_at, started_at, 'discarded', $2
+                queue.with_error(errors, attempt, $2, lease_by), log, retried_from, created_at, started_at,
+                CASE WHEN cancel_reason IS NULL THEN 'discarded' ELSE 'cancelled' END, coalesce(cancel_reason, $2)
             FROM gone
             RETURNING id
         )
@@ -107,10 +113,11 @@ pub(crate) async fn rescue(db: &mut PgConnection, most: i64) -> sqlx::Result<Res
     )
     .bind(most)
     .bind("the worker that ran it died")
+    .bind(interval(spread))
     .fetch_one(db)
     .await?;
     Ok(Rescued {
-        ready: u64::try_from(ready).unwrap_or(0),
+        back: u64::try_from(back).unwrap_or(0),
         discarded: u64::try_from(discarded).unwrap_or(0),
     })
 }

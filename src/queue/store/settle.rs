@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde_json::Value;
 use sqlx::PgConnection;
 
+use crate::log::{self, Line};
 use crate::{JobId, text};
 
 /// What is to be written about a claimed job.
@@ -17,6 +18,8 @@ pub(crate) struct Settlement {
     pub(crate) id: JobId,
     pub(crate) epoch: i32,
     pub(crate) fate: Fate,
+    /// Lines that the attempt wrote.
+    pub(crate) log: Vec<Line>,
     /// It was sent before, and may have been accepted without our hearing of it.
     pub(crate) resent: bool,
 }
@@ -37,6 +40,8 @@ pub(crate) enum Fate {
     Retry { after: Duration, error: String },
     /// It asked to wait; the attempt is given back.
     Snooze { after: Duration },
+    /// It was asked to stop and did not do so by itself.
+    Cancel,
     /// It did not run to its end and waits again; the attempt is given back.
     Release,
     /// It is not understood and waits for a process that does; the attempt is given back.
@@ -50,6 +55,7 @@ impl Settlement {
             id,
             epoch,
             fate,
+            log: Vec::new(),
             resent: false,
         }
     }
@@ -57,6 +63,7 @@ impl Settlement {
     /// Leaves out what the job said, of which something cannot be stored.
     pub(crate) fn make_plain(&mut self) {
         const LEFT_OUT: &str = "what it said cannot be stored";
+        self.log.clear();
         match &mut self.fate {
             Fate::Finished {
                 reason,
@@ -73,7 +80,7 @@ impl Settlement {
                 }
             }
             Fate::Retry { error, .. } => LEFT_OUT.clone_into(error),
-            Fate::Done | Fate::Snooze { .. } | Fate::Release | Fate::Park => {}
+            Fate::Done | Fate::Snooze { .. } | Fate::Cancel | Fate::Release | Fate::Park => {}
         }
     }
 }
@@ -85,52 +92,50 @@ pub(crate) const DISCARDED: &str = "discarded";
 /// Writes `settlements`; says how many were accepted. The others' claims were stale.
 pub(crate) async fn settle(db: &mut PgConnection, settlements: &[Settlement]) -> sqlx::Result<u64> {
     let mut done = (Vec::new(), Vec::new());
-    let mut finished = Columns::default();
+    let mut finished = Finished::default();
     let mut again = Again::default();
     for settlement in settlements {
-        let Settlement {
-            id, epoch, fate, ..
-        } = settlement;
-        match fate {
-            Fate::Done => {
-                done.0.push(id.0);
-                done.1.push(*epoch);
+        let wait = |after: &Duration| (due_state(*after), Some(*after));
+        match &settlement.fate {
+            Fate::Done if settlement.log.is_empty() => {
+                done.0.push(settlement.id.0);
+                done.1.push(settlement.epoch);
             }
+            Fate::Done => finished.push(settlement, COMPLETED, None, None, None),
             Fate::Finished {
                 outcome,
                 reason,
                 result,
                 error,
-            } => {
-                finished.ids.push(id.0);
-                finished.epochs.push(*epoch);
-                finished.outcomes.push(*outcome);
-                finished.reasons.push(reason.clone().map(text::storable));
-                finished
-                    .results
-                    .push(result.as_ref().map(text::storable_json));
-                finished.errors.push(error.clone().map(text::storable));
-            }
+            } => finished.push(
+                settlement,
+                outcome,
+                reason.as_deref(),
+                result.as_ref(),
+                error.as_deref(),
+            ),
             Fate::Retry { after, error } => {
-                let error = Some(text::storable(error.clone()));
-                again.push(*id, *epoch, due_state(*after), Some(*after), false, error);
+                again.push(settlement, wait(after), false, Some(error));
             }
-            Fate::Snooze { after } => {
-                again.push(*id, *epoch, due_state(*after), Some(*after), true, None);
-            }
-            Fate::Release => again.push(*id, *epoch, READY, None, true, None),
-            Fate::Park => again.push(*id, *epoch, PARKED, None, true, None),
+            Fate::Snooze { after } => again.push(settlement, wait(after), true, None),
+            Fate::Cancel | Fate::Release => again.push(settlement, (READY, None), true, None),
+            Fate::Park => again.push(settlement, (PARKED, None), true, None),
         }
     }
     let mut accepted = 0;
     if !done.0.is_empty() {
         accepted += complete(db, &done.0, &done.1).await?;
     }
-    if !finished.ids.is_empty() {
-        accepted += finish(db, finished).await?;
+    if !finished.told.ids.is_empty() {
+        accepted += finish(db, &finished).await?;
     }
-    if !again.ids.is_empty() {
-        accepted += put_back(db, again).await?;
+    let back = again.told.ids.len();
+    if back > 0 {
+        let put_back = put_back(db, &again).await?;
+        accepted += put_back;
+        if put_back < back as u64 {
+            accepted += call_off(db, &again.told).await?;
+        }
     }
     Ok(accepted)
 }
@@ -166,17 +171,50 @@ async fn complete(db: &mut PgConnection, ids: &[i64], epochs: &[i32]) -> sqlx::R
     Ok(moved.rows_affected())
 }
 
+/// What is told of every claim whose attempt said something.
 #[derive(Default)]
-struct Columns {
+struct Told {
     ids: Vec<i64>,
     epochs: Vec<i32>,
+    errors: Vec<Option<String>>,
+    logs: Vec<Option<String>>,
+}
+
+impl Told {
+    fn push(&mut self, settlement: &Settlement, error: Option<&str>) {
+        self.ids.push(settlement.id.0);
+        self.epochs.push(settlement.epoch);
+        self.errors.push(error.map(text::storable));
+        self.logs.push(log::json(&settlement.log));
+    }
+}
+
+#[derive(Default)]
+struct Finished {
+    told: Told,
     outcomes: Vec<&'static str>,
     reasons: Vec<Option<String>>,
     results: Vec<Option<String>>,
-    errors: Vec<Option<String>>,
 }
 
-async fn finish(db: &mut PgConnection, columns: Columns) -> sqlx::Result<u64> {
+impl Finished {
+    fn push(
+        &mut self,
+        settlement: &Settlement,
+        outcome: &'static str,
+        reason: Option<&str>,
+        result: Option<&Value>,
+        error: Option<&str>,
+    ) {
+        self.told.push(settlement, error);
+        self.outcomes.push(outcome);
+        self.reasons.push(reason.map(text::storable));
+        self.results.push(result.map(text::storable_json));
+    }
+}
+
+/// A job that was asked to stop and failed for the last time is a cancelled one.
+async fn finish(db: &mut PgConnection, finished: &Finished) -> sqlx::Result<u64> {
     let moved = sqlx::query(
         r#"
         WITH gone AS (
@@ -188,21 +226,23 @@ async fn finish(db: &mut PgConnection, columns: Columns) -> sqlx::Result<u64> {
         INSERT INTO queue.job_history (id, queue, kind, version, priority, lane, payload, attempt, max_attempts,
             unique_key, trace, progress, errors, log, retried_from, created_at, started_at, outcome, reason, result)
         SELECT id, queue, kind, version, priority, lane, payload, attempt, max_attempts, unique_key, trace, progress,
-            CASE WHEN error IS NULL THEN errors
-                ELSE errors || jsonb_build_object('attempt', attempt, 'at', now(), 'error', error, 'node', lease_by)
-            END,
-            log, retried_from, created_at, started_at, outcome, reason, result::jsonb
+            queue.with_error(errors, attempt, error, lease_by), queue.with_lines(log, attempt, started_at, lines),
+            retried_from, created_at, started_at,
+            CASE WHEN cancel_reason IS NULL OR error IS NULL THEN outcome ELSE 'cancelled' END,
+            CASE WHEN cancel_reason IS NULL OR error IS NULL THEN reason ELSE cancel_reason END,
+            result::jsonb
         FROM gone
-        JOIN unnest($1::bigint[], $3::text[], $4::text[], $5::text[], $6::text[])
-            AS told (id, outcome, reason, result, error) USING (id)
+        JOIN unnest($1::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[])
+            AS told (id, outcome, reason, result, error, lines) USING (id)
         "#,
     )
-    .bind(columns.ids)
-    .bind(columns.epochs)
-    .bind(columns.outcomes)
-    .bind(columns.reasons)
-    .bind(columns.results)
-    .bind(columns.errors)
+    .bind(&finished.told.ids)
+    .bind(&finished.told.epochs)
+    .bind(&finished.outcomes)
+    .bind(&finished.reasons)
+    .bind(&finished.results)
+    .bind(&finished.told.errors)
+    .bind(&finished.told.logs)
     .execute(db)
     .await?;
     Ok(moved.rows_affected())
@@ -210,61 +250,83 @@ async fn finish(db: &mut PgConnection, columns: Columns) -> sqlx::Result<u64> {
 
 #[derive(Default)]
 struct Again {
-    ids: Vec<i64>,
-    epochs: Vec<i32>,
+    told: Told,
     states: Vec<i16>,
+    /// In microseconds.
     afters: Vec<Option<i64>>,
     refunds: Vec<bool>,
-    errors: Vec<Option<String>>,
 }
 
 impl Again {
     fn push(
         &mut self,
-        id: JobId,
-        epoch: i32,
-        state: i16,
-        after: Option<Duration>,
+        settlement: &Settlement,
+        (state, after): (i16, Option<Duration>),
         refund: bool,
-        error: Option<String>,
+        error: Option<&str>,
     ) {
-        self.ids.push(id.0);
-        self.epochs.push(epoch);
+        self.told.push(settlement, error);
         self.states.push(state);
         self.afters
             .push(after.map(|after| i64::try_from(after.as_micros()).unwrap_or(i64::MAX)));
         self.refunds.push(refund);
-        self.errors.push(error);
     }
 }
 
-/// The newest hundred errors are kept.
-async fn put_back(db: &mut PgConnection, again: Again) -> sqlx::Result<u64> {
+/// Leaves out those that were asked to stop.
+async fn put_back(db: &mut PgConnection, again: &Again) -> sqlx::Result<u64> {
     let updated = sqlx::query(
         r#"
         UPDATE queue.job j
         SET state = told.state,
             run_at = coalesce(now() + told.after * interval '1 microsecond', j.run_at),
             attempt = CASE WHEN told.refund THEN greatest(j.attempt - 1, 0) ELSE j.attempt END,
-            errors = CASE WHEN told.error IS NULL THEN j.errors
-                ELSE CASE WHEN jsonb_array_length(j.errors) >= 100 THEN j.errors - 0 ELSE j.errors END
-                    || jsonb_build_object('attempt', j.attempt, 'at', now(), 'error', told.error, 'node', j.lease_by)
-                END,
+            errors = queue.with_error(j.errors, j.attempt, told.error, j.lease_by),
+            log = queue.with_lines(j.log, j.attempt, j.started_at, told.lines),
             lease_by = NULL,
             started_at = NULL
-        FROM unnest($1::bigint[], $3::smallint[], $4::bigint[], $5::bool[], $6::text[])
-            AS told (id, state, after, refund, error)
-        WHERE j.id = told.id AND j.id = ANY ($1) AND j.lease_by IS NOT NULL
+        FROM unnest($1::bigint[], $3::smallint[], $4::bigint[], $5::bool[], $6::text[], $7::text[])
+            AS told (id, state, after, refund, error, lines)
+        WHERE j.id = told.id AND j.id = ANY ($1) AND j.lease_by IS NOT NULL AND j.cancel_reason IS NULL
             AND ((j.id, j.epoch) IN (SELECT * FROM unnest($1::bigint[], $2::int[]))) IS TRUE
         "#,
     )
-    .bind(again.ids)
-    .bind(again.epochs)
-    .bind(again.states)
-    .bind(again.afters)
-    .bind(again.refunds)
-    .bind(again.errors)
+    .bind(&again.told.ids)
+    .bind(&again.told.epochs)
+    .bind(&again.states)
+    .bind(&again.afters)
+    .bind(&again.refunds)
+    .bind(&again.told.errors)
+    .bind(&again.told.logs)
     .execute(db)
     .await?;
     Ok(updated.rows_affected())
+}
+
+/// Finishes those that were asked to stop.
+async fn call_off(db: &mut PgConnection, told: &Told) -> sqlx::Result<u64> {
+    let moved = sqlx::query(
+        r#"
+        WITH gone AS (
+            DELETE FROM queue.job j
+            WHERE j.id = ANY ($1) AND j.lease_by IS NOT NULL AND j.cancel_reason IS NOT NULL
+                AND ((j.id, j.epoch) IN (SELECT * FROM unnest($1::bigint[], $2::int[]))) IS TRUE
+            RETURNING j.*
+        )
+        INSERT INTO queue.job_history (id, queue, kind, version, priority, lane, payload, attempt, max_attempts,
+            unique_key, trace, progress, errors, log, retried_from, created_at, started_at, outcome, reason)
+        SELECT id, queue, kind, version, priority, lane, payload, attempt, max_attempts, unique_key, trace, progress,
+            queue.with_error(errors, attempt, error, lease_by), queue.with_lines(log, attempt, started_at, lines),
+            retried_from, created_at, started_at, 'cancelled', cancel_reason
+        FROM gone
+        JOIN unnest($1::bigint[], $3::text[], $4::text[]) AS told (id, error, lines) USING (id)
+        "#,
+    )
+    .bind(&told.ids)
+    .bind(&told.epochs)
+    .bind(&told.errors)
+    .bind(&told.logs)
+    .execute(db)
+    .await?;
+    Ok(moved.rows_affected())
 }

@@ -23,6 +23,8 @@ pub struct Running {
     pub(super) parts: Parts,
     pub(super) exchanges: Vec<Task>,
     pub(super) others: Vec<Task>,
+    /// Those that end what they are at when they are told to stop.
+    pub(super) keepers: Vec<Task>,
     pub(super) pools: Vec<Task>,
 }
 
@@ -86,6 +88,11 @@ impl Running {
         if unwritten > 0 {
             warn!("{unwritten} outcomes could not be written");
         }
+        let kept = futures::future::join_all(self.keepers.iter_mut().map(Task::done));
+        if tokio::time::timeout(WRITING, kept).await.is_err() {
+            warn!("What looks after schedules and tables is cut short");
+        }
+        self.keepers.clear();
         self.exchanges.clear();
         self.others.clear();
         self.parts.lease.end().await;

@@ -1,0 +1,243 @@
+//! The demo org: two reps, an owner, a form, a key, and sample leads that come in by the same door as all others.
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use domain::actor::{Act, Actor};
+use domain::command;
+use domain::id::{IntakeEventId, OrgId};
+use domain::lead::SourceCategory;
+use domain::member::Role;
+use domain::store::forms::{self, NewForm};
+use domain::store::intake_events::NewEvent;
+use domain::store::orgs::NewOrg;
+use domain::store::{api_keys, members, orgs, pools, scope};
+use domain::submission::Submission;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::app::App;
+use crate::intake::accept::keep;
+use crate::web::api_key::NewKey;
+
+const SLUG: &str = "demo";
+/// Where what is only shown once is remembered, beside the data.
+const REMEMBERED: &str = "demo.json";
+/// The form's token.
+const FORM: &str = "demo-contact";
+
+const PEOPLE: [(&str, &str, Role); 3] = [
+    ("Owner", "owner@demo.example", Role::Owner),
+    ("Mira Rep", "mira@demo.example", Role::Member),
+    ("Jonas Rep", "jonas@demo.example", Role::Member),
+];
+
+const QUESTIONS: [(&str, &str, &str, bool); 5] = [
+    ("first_name", "text", "First name", true),
+    ("last_name", "text", "Last name", true),
+    ("email", "email", "E-mail", true),
+    ("company", "text", "Company", false),
+    ("message", "textarea", "What is it about?", false),
+];
+
+/// First and last name, address, employer, title, how it was won, deal value in cents, message.
+type Sample = (
+    &'static str,
+    &'static str,
+    &'static str,
+    &'static str,
+    &'static str,
+    SourceCategory,
+    i64,
+    &'static str,
+);
+
+const SAMPLES: [Sample; 6] = [
+    (
+        "Helen",
+        "Park",
+        "helen.park@northwind.example",
+        "Northwind",
+        "Head of Operations",
+        SourceCategory::Referral,
+        2_400_000,
+        "We outgrew our spreadsheet. Can we see it next week?",
+    ),
+    (
+        "Omar",
+        "Haddad",
+        "omar@lakeside-schools.example",
+        "Lakeside Schools",
+        "Superintendent",
+        SourceCategory::Event,
+        6_000_000,
+        "Met you at the fair; 41 schools.",
+    ),
+    (
+        "Priya",
+        "Nair",
+        "priya@brightlabs.example",
+        "Bright Labs",
+        "Founder",
+        SourceCategory::OrganicSearch,
+        480_000,
+        "",
+    ),
+    (
+        "Tom",
+        "Berger",
+        "tom.berger@gmail.com",
+        "",
+        "",
+        SourceCategory::Website,
+        0,
+        "just looking around",
+    ),
+    (
+        "Lucia",
+        "Marin",
+        "lucia@solara.example",
+        "Solara Energy",
+        "VP Procurement",
+        SourceCategory::PaidAds,
+        1_200_000,
+        "Please send a quote for 30 seats.",
+    ),
+    (
+        "Ken",
+        "Ito",
+        "ken@kites.example",
+        "Kites & Co",
+        "Assistant",
+        SourceCategory::SocialMedia,
+        0,
+        "",
+    ),
+];
+
+/// How programs reach the demo org.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Demo {
+    /// The org.
+    pub org: OrgId,
+    /// The token of its form.
+    pub form_token: String,
+    /// A key that may do everything, as one of the reps.
+    pub api_key: String,
+}
+
+/// The demo org, made if this is the first run on these data in `dir`.
+pub async fn ensure(app: &App, dir: &Path) -> Result<Demo> {
+    let mut tx = app.db.platform().await?;
+    let known = orgs::find_by_slug(&mut tx, SLUG).await?;
+    let remembered = std::fs::read(dir.join(REMEMBERED)).ok();
+    let remembered = remembered.and_then(|bytes| serde_json::from_slice::<Demo>(&bytes).ok());
+    let (org, new) = match known {
+        Some(org) => (org.id, false),
+        None => (make(&mut tx, app).await?, true),
+    };
+    if let Some(demo) = remembered.filter(|demo| demo.org == org) {
+        return Ok(demo);
+    }
+    if !new {
+        scope::enter_org(&mut tx, org).await?;
+    }
+    let people = members::list(&mut tx, org).await?;
+    let rep = people.iter().find(|person| person.role == Role::Member);
+    let rep = rep.map(|person| person.user_id);
+    let key = NewKey::generate();
+    let scopes = ["leads:read", "leads:write", "leads:delete"].map(str::to_owned);
+    api_keys::insert(
+        &mut tx,
+        org,
+        "leadmill dev",
+        &key.prefix,
+        &key.secret_hash,
+        &scopes,
+        rep,
+    )
+    .await?;
+    tx.commit().await?;
+    let demo = Demo {
+        org,
+        form_token: FORM.to_owned(),
+        api_key: key.key,
+    };
+    remember(dir, &demo).context("remembering the demo's key")?;
+    if new {
+        for sample in &SAMPLES {
+            send(app, org, sample).await?;
+        }
+    }
+    Ok(demo)
+}
+
+async fn make(tx: &mut domain::store::Tx, app: &App) -> Result<OrgId> {
+    let new = NewOrg::named(SLUG, "Demo Company");
+    let act = Act::new(new.id, Actor::Platform, app.clock.now());
+    let mut users = Vec::new();
+    for (name, email, role) in PEOPLE {
+        let user = members::ensure_user(tx, email, name).await?;
+        users.push((user, name, email, role));
+    }
+    command::create_org(tx, &act, &new).await?;
+    for (user, name, email, role) in users {
+        command::add_member(tx, &act, user, role, name, email).await?;
+    }
+    pools::set_auto_on(tx, new.id, &["scored".to_owned()]).await?;
+    let form = NewForm {
+        name: "Contact",
+        title: "Talk to us",
+        token: FORM,
+        questions: &QUESTIONS,
+    };
+    forms::insert(tx, new.id, &form).await?;
+    Ok(new.id)
+}
+
+/// Sends a sample in as a visitor of the org's site would.
+async fn send(app: &App, org: OrgId, sample: &Sample) -> Result<()> {
+    let (first, last, email, company, title, source, value, message) = *sample;
+    let given = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+    let submission = Submission {
+        first_name: given(first),
+        last_name: given(last),
+        email: given(email),
+        company: given(company),
+        job_title: given(title),
+        message: given(message),
+        source: Some(source),
+        estimated_value_minor: (value > 0).then_some(value),
+        ..Submission::default()
+    };
+    let body = serde_json::to_vec(&submission)?;
+    let id = IntakeEventId::new();
+    let event = NewEvent {
+        id,
+        org,
+        channel: None,
+        form: None,
+        provider: "trpc",
+        dedupe_key: &format!("demo:{email}"),
+        content_type: Some("application/json"),
+        headers: json!({}),
+        body: &body,
+        submission: &submission,
+        remote_ip: "127.0.0.1".to_owned(),
+        spam: false,
+        received_at: app.clock.now(),
+    };
+    let tx = app.db.org(org).await?;
+    keep(app, tx, &event).await?;
+    Ok(())
+}
+
+fn remember(dir: &Path, demo: &Demo) -> Result<()> {
+    use std::io::Write;
+    use std::os::unix::fs::OpenOptionsExt;
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(0o600);
+    let mut file = options.open(dir.join(REMEMBERED))?;
+    file.write_all(&serde_json::to_vec(demo)?)?;
+    Ok(())
+}
