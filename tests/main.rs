@@ -12,5 +12,6 @@ mod postgres_cluster;
 mod processes;
 mod queue;
 mod statements;
+mod store;
 mod templates;
 mod web;
