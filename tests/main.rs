@@ -1,6 +1,7 @@
 //! The one integration test binary: behaviour through the public surface, on a real Postgres.
 
 mod api;
+mod architecture;
 mod bench;
 mod cli;
 mod config;
@@ -11,6 +12,7 @@ mod intake;
 mod postgres_cluster;
 mod processes;
 mod queue;
+mod requirements;
 mod statements;
 mod store;
 mod templates;
