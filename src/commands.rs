@@ -2,6 +2,7 @@
 
 pub mod error;
 pub mod input;
+pub mod leads;
 pub mod query;
 
 pub use error::Refused;

@@ -3,6 +3,7 @@
 mod leads;
 mod notifications;
 mod trpc;
+mod writes;
 
 use axum::Router;
 use axum::body::Body;

@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::{Path, RawQuery, State};
-use axum::http::{HeaderValue, header};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use domain::id::LeadId;
 use domain::lead::Lead;
@@ -11,19 +11,23 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::caller::Caller;
+use super::json::JsonObject;
 use super::notifications::one_more;
-use super::view::{ActivityView, LeadView, ScoreView};
+use super::once::{First, Once};
+use super::view::{ActivityView, LeadBody, LeadView, ScoreView};
 use crate::app::App;
-use crate::commands::Refused;
+use crate::commands::input::{self, Unknown};
 use crate::commands::query::{LeadQuery, Parameters};
+use crate::commands::{Refused, leads};
+use crate::web::client::Client;
 use crate::web::cursor::Page;
 use crate::web::problem::Problem;
 
 /// The routes of this module.
 pub fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
-        .routes(routes!(list))
-        .routes(routes!(show))
+        .routes(routes!(list, create))
+        .routes(routes!(show, change))
         .routes(routes!(timeline))
         .routes(routes!(scores))
 }
@@ -93,6 +97,92 @@ async fn show(
         .await
         .map_err(Refused::from)?;
     Ok(with_version(lead.ok_or(Refused::NotFound("lead"))?))
+}
+
+/// Create a lead
+///
+/// At least one of email, phone, linkedin_url and name is needed. It is scored and enriched in the background. An
+/// `Idempotency-Key` makes a request that is sent again answer as it did the first time.
+#[utoipa::path(
+    post, path = "/api/v1/leads", operation_id = "create_lead", tag = "leads", request_body = LeadBody,
+    params(("idempotency-key" = Option<String>, Header)),
+    responses(
+        (status = 201, body = LeadView),
+        (status = 409, body = Problem, content_type = "application/problem+json", description = "A lead with this address is there: `lead_id`"),
+        (status = "default", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+async fn create(
+    State(app): State<App>,
+    caller: Caller,
+    client: Client,
+    JsonObject { object, bytes }: JsonObject,
+) -> Result<Response, Problem> {
+    caller.may_write()?;
+    let input = input::lead(&object, Unknown::Refused)?;
+    let mut tx = caller.begin(&app).await?;
+    let begun = Once::begin(&mut tx, &app, &caller, &client, "create_lead", &bytes).await?;
+    let once = match begun {
+        First::Yes(once) => once,
+        First::No(replay) => return Ok(replay),
+    };
+    let lead = leads::create(&mut tx, &caller.act(&app), &input).await?;
+    let (id, version) = (lead.id, lead.version);
+    let answer = serde_json::to_value(LeadView::from(lead)).map_err(anyhow::Error::new);
+    let answer = answer.map_err(Refused::from)?;
+    once.finish(&mut tx, &caller, StatusCode::CREATED, &answer)
+        .await?;
+    tx.commit().await.map_err(Refused::from)?;
+    app.wake.notify();
+
+    let mut response = (StatusCode::CREATED, Json(answer)).into_response();
+    put(
+        &mut response,
+        header::LOCATION,
+        &format!("/api/v1/leads/{id}"),
+    );
+    put(&mut response, header::ETAG, &format!("\"{version}\""));
+    Ok(response)
+}
+
+/// Change a lead
+///
+/// What is not named stays, null clears. With `If-Match` or `version`, only if the lead is still that version.
+#[utoipa::path(
+    patch, path = "/api/v1/leads/{id}", operation_id = "change_lead", tag = "leads", request_body = LeadBody,
+    params(("id" = uuid::Uuid, Path), ("if-match" = Option<String>, Header)),
+    responses(
+        (status = 200, body = LeadView),
+        (status = 412, body = Problem, content_type = "application/problem+json", description = "It was changed meanwhile: `version`"),
+        (status = "default", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+async fn change(
+    State(app): State<App>,
+    caller: Caller,
+    client: Client,
+    Path(id): Path<String>,
+    JsonObject { object, .. }: JsonObject,
+) -> Result<Response, Problem> {
+    caller.may_write()?;
+    let id = lead_id(&id)?;
+    let mut input = input::lead(&object, Unknown::Refused)?;
+    if let Some(tag) = client.header("if-match").filter(|tag| *tag != "*") {
+        let version = tag.trim_matches('"').parse();
+        let version = version.map_err(|_| {
+            Refused::field(
+                "if-match",
+                "invalid_version",
+                "Must be the ETag of the lead as it was read",
+            )
+        })?;
+        input.version = Some(version);
+    }
+    let mut tx = caller.begin(&app).await?;
+    let lead = leads::change(&mut tx, &caller.act(&app), id, &input).await?;
+    tx.commit().await.map_err(Refused::from)?;
+    app.wake.notify();
+    Ok(with_version(lead))
 }
 
 /// Show what happened to a lead
@@ -173,8 +263,12 @@ fn lead_id(text: &str) -> Result<LeadId, Refused> {
 fn with_version(lead: Lead) -> Response {
     let etag = format!("\"{}\"", lead.version);
     let mut response = Json(LeadView::from(lead)).into_response();
-    if let Ok(etag) = HeaderValue::from_str(&etag) {
-        response.headers_mut().insert(header::ETAG, etag);
-    }
+    put(&mut response, header::ETAG, &etag);
     response
+}
+
+fn put(response: &mut Response, name: HeaderName, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        response.headers_mut().insert(name, value);
+    }
 }

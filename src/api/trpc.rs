@@ -9,6 +9,7 @@ pub mod procedures;
 pub mod reads;
 pub mod request;
 pub mod superjson;
+mod writes;
 
 use axum::Router;
 use axum::body::{Body, Bytes};

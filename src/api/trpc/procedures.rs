@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::Context;
 use super::error::Failed;
-use super::reads;
+use super::{reads, writes};
 use crate::api::caller::Caller;
 use crate::app::App;
 use crate::commands::Refused;
@@ -28,6 +28,10 @@ pub enum Procedure {
     ListLeads,
     /// One lead.
     GetLead,
+    /// A person types a lead in.
+    CreateLead,
+    /// A lead is changed.
+    UpdateLead,
     /// The pipeline in a few figures.
     PipelineSummary,
     /// What a person is told.
@@ -43,6 +47,8 @@ impl Procedure {
             "crm.leads.capture" => Some(Self::Capture),
             "crm.leads.list" => Some(Self::ListLeads),
             "crm.leads.get" => Some(Self::GetLead),
+            "crm.leads.create" => Some(Self::CreateLead),
+            "crm.leads.update" => Some(Self::UpdateLead),
             "crm.leads.pipelineSummary" => Some(Self::PipelineSummary),
             "crm.notifications.list" => Some(Self::ListNotifications),
             "crm.notifications.markRead" => Some(Self::MarkNotificationRead),
@@ -56,7 +62,9 @@ impl Procedure {
             Self::ListLeads | Self::GetLead | Self::PipelineSummary | Self::ListNotifications => {
                 Kind::Query
             }
-            Self::Capture | Self::MarkNotificationRead => Kind::Mutation,
+            Self::Capture | Self::CreateLead | Self::UpdateLead | Self::MarkNotificationRead => {
+                Kind::Mutation
+            }
         }
     }
 
@@ -73,6 +81,8 @@ impl Procedure {
                 Self::Capture => return Ok(intake::trpc_capture::accept(app, context, input).await),
                 Self::ListLeads => reads::leads(app, &caller().await?, input).await,
                 Self::GetLead => reads::lead(app, &caller().await?, input).await,
+                Self::CreateLead => writes::create(app, &caller().await?, input).await,
+                Self::UpdateLead => writes::update(app, &caller().await?, input).await,
                 Self::PipelineSummary => reads::summary(app, &caller().await?).await,
                 Self::ListNotifications => reads::notifications(app, &caller().await?, input).await,
                 Self::MarkNotificationRead => reads::mark_read(app, &caller().await?, input).await,
