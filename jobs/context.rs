@@ -99,6 +99,11 @@ impl Links {
         }
     }
 
+    /// The page that signs somebody in.
+    pub fn sign_in(&self, token: &str) -> String {
+        format!("{}/sign-in/{token}", self.base)
+    }
+
     /// The page of a lead.
     pub fn lead(&self, lead: LeadId) -> String {
         format!("{}/dashboard/crm/leads/{lead}", self.base)

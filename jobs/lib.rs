@@ -15,6 +15,7 @@ mod remind_follow_ups;
 mod remind_org_follow_ups;
 mod score_lead;
 mod send_mail;
+mod send_sign_in_link;
 
 use queue::Registry;
 use queue::schedule::Schedule;
@@ -29,6 +30,9 @@ pub use remind_follow_ups::RemindFollowUps;
 pub use remind_org_follow_ups::RemindOrgFollowUps;
 pub use score_lead::ScoreLead;
 pub use send_mail::SendMail;
+pub use send_sign_in_link::{
+    LINK_LIFETIME, SendSignInLink, new_sign_in_link, new_token, token_hash,
+};
 
 /// Every job there is.
 pub fn registry() -> Registry<Ctx> {
@@ -38,6 +42,7 @@ pub fn registry() -> Registry<Ctx> {
         .add::<ScoreLead>()
         .add::<NotifyRep>()
         .add::<SendMail>()
+        .add::<SendSignInLink>()
         .add::<RefreshScores>()
         .add::<RefreshOrgScores>()
         .add::<RemindFollowUps>()

@@ -17,6 +17,7 @@ pub mod bench;
 pub mod cli;
 pub mod commands;
 pub mod config;
+pub mod console;
 pub mod database;
 pub mod dev;
 pub mod intake;

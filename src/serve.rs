@@ -14,6 +14,7 @@ use tracing::{info, warn};
 
 use crate::api;
 use crate::app::App;
+use crate::console;
 use crate::database;
 use crate::intake;
 use crate::stop::Stop;
@@ -26,7 +27,8 @@ pub fn router(app: App) -> Router {
     let mut routes = health()
         .merge(intake::router())
         .merge(api::router())
-        .merge(view::router());
+        .merge(view::router())
+        .merge(console::router(&app));
     if app.config.http.metrics {
         routes = routes.merge(metrics());
     }

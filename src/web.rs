@@ -8,5 +8,6 @@ pub mod layers;
 pub mod outage;
 pub mod problem;
 pub mod rate_limit;
+pub mod session;
 pub mod shape;
 pub mod view;

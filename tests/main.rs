@@ -5,6 +5,7 @@ mod architecture;
 mod bench;
 mod cli;
 mod config;
+mod console;
 mod database;
 mod flows;
 mod harness;

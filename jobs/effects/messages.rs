@@ -17,7 +17,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 pub use lead_news::{FactorLine, LeadAssigned, LeadCard, LeadQualified, LeadScored, LeadTurnedHot};
-pub use team_news::{DueLead, FollowUpsDue, IntakeQuarantined, ProviderRefused};
+pub use team_news::{DueLead, FollowUpsDue, IntakeQuarantined, ProviderRefused, SignInLink};
 pub use templates::TemplateError;
 
 use templates::Templates;
@@ -100,6 +100,7 @@ const KINDS: &[Kind] = &[
     kind::<FollowUpsDue>(),
     kind::<ProviderRefused>(),
     kind::<IntakeQuarantined>(),
+    kind::<SignInLink>(),
 ];
 
 /// The messages with their templates; cheap to clone.

@@ -22,6 +22,7 @@ pub mod pools;
 pub mod rescore;
 pub mod scope;
 pub mod scoring;
+pub mod sessions;
 pub mod sources;
 pub mod stages;
 pub mod suppressions;

@@ -109,3 +109,28 @@ impl Message for IntakeQuarantined {
         }
     }
 }
+
+/// Somebody asked to be signed in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SignInLink {
+    /// What stands in every mail.
+    #[serde(flatten)]
+    pub frame: Frame,
+    /// How long the link is good for.
+    pub minutes: i64,
+    /// The link.
+    pub url: String,
+}
+
+impl Message for SignInLink {
+    const KEY: &'static str = "sign_in_link";
+
+    fn sample() -> Self {
+        Self {
+            frame: samples::frame(),
+            minutes: 15,
+            url: "https://leadmill.example/sign-in/wVQ2Yv0mGZ3t9f1c8Hq0bN5sKxJr7uPdLe4oTi6aBcM"
+                .into(),
+        }
+    }
+}

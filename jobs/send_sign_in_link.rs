@@ -1,0 +1,121 @@
+//! Send a person the link that signs them in.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use chrono::TimeDelta;
+use domain::clock::Timestamp;
+use domain::id::{MessageId, UserId};
+use domain::mail::{MailStream, NewMail};
+use domain::store::scope::enter_org;
+use domain::store::{mail_ledger, members, orgs, sessions};
+use queue::{Attempt, Job, JobResult, Key, Outcome, enqueue};
+use rand::RngExt;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use sqlx::PgConnection;
+
+use crate::SendMail;
+use crate::context::Ctx;
+use crate::effects::messages::{Message, SignInLink};
+
+/// A link signs somebody in for so long.
+pub const LINK_LIFETIME: TimeDelta = TimeDelta::minutes(15);
+
+/// Whoever asks is answered alike; only here is it found out whether the address is anybody's.
+///
+/// The link is made and its mail written down in one transaction, so a retry makes at most a second link that nobody has.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct SendSignInLink {
+    /// The address that was typed.
+    pub email: String,
+}
+
+impl Job for SendSignInLink {
+    const NAME: &'static str = "send_sign_in_link";
+    const QUEUE: &'static str = "mail";
+    /// Somebody waits for it.
+    const PRIORITY: i16 = -10;
+    const MAX_ATTEMPTS: u16 = 5;
+
+    type Ctx = Ctx;
+
+    /// Asking again while the first is on its way makes no second one.
+    fn key(&self) -> Option<Key> {
+        Some(Key::of(self.email.trim().to_lowercase()))
+    }
+
+    async fn run(&self, ctx: &Ctx, attempt: &Attempt) -> JobResult {
+        let mut tx = ctx.db.platform().await?;
+        attempt.fence(&mut tx).await?;
+        let Some(user) = members::find_user_by_email(&mut tx, &self.email).await? else {
+            return Ok(Outcome::skip("the address is nobody's"));
+        };
+        if user.disabled_at.is_some() {
+            return Ok(Outcome::skip("the account is closed"));
+        }
+        let homes = members::of_user(&mut tx, user.id).await?;
+        let Some(home) = homes.first() else {
+            return Ok(Outcome::skip("the person works in no org"));
+        };
+        let now = ctx.clock.now();
+        let token = new_sign_in_link(&mut tx, user.id, now).await?;
+
+        enter_org(&mut tx, home.org).await?;
+        let org = orgs::find(&mut tx, home.org).await?;
+        let person = members::find(&mut tx, home.org, user.id).await?;
+        let (Some(org), Some(person)) = (org, person) else {
+            return Ok(Outcome::skip("the person works in no org any more"));
+        };
+        let message = SignInLink {
+            frame: ctx.frame(&org, &person),
+            minutes: LINK_LIFETIME.num_minutes(),
+            url: ctx.effects.links.sign_in(&token),
+        };
+        let id = MessageId::new();
+        let mail = NewMail {
+            id,
+            org: org.id,
+            dedupe_key: format!("sign_in:{id}"),
+            stream: MailStream::Transactional,
+            lead: None,
+            user: Some(user.id),
+            to: &user.email,
+            template: SignInLink::KEY,
+            template_version: SignInLink::VERSION,
+            context: serde_json::to_value(message)?,
+            rfc_message_id: ctx.effects.mail.message_id(id),
+            expires_at: Some(now + LINK_LIFETIME),
+            at: now,
+        };
+        mail_ledger::insert(&mut tx, &mail).await?;
+        let send = SendMail {
+            org: org.id,
+            message: id,
+        };
+        enqueue(&mut tx, &send).await?;
+        ctx.commit(tx).await?;
+        Ok(Outcome::Done)
+    }
+}
+
+/// Makes a link that signs `user` in once; answers what stands in it. Asked as the platform.
+pub async fn new_sign_in_link(
+    tx: &mut PgConnection,
+    user: UserId,
+    now: Timestamp,
+) -> sqlx::Result<String> {
+    let token = new_token();
+    sessions::insert_link(tx, &token_hash(&token), user, now, now + LINK_LIFETIME).await?;
+    Ok(token)
+}
+
+/// 256 bits that nobody guesses.
+pub fn new_token() -> String {
+    let bits: [u8; 32] = rand::rng().random();
+    URL_SAFE_NO_PAD.encode(bits)
+}
+
+/// What is kept of a token.
+pub fn token_hash(token: &str) -> Vec<u8> {
+    Sha256::digest(token).to_vec()
+}

@@ -1,0 +1,34 @@
+//! What reps work with: leads, one lead, and what they are told.
+
+mod change;
+mod filter;
+mod lead;
+mod leads;
+mod notifications;
+mod row;
+
+use axum::Router;
+use axum::routing::{get, post};
+
+use crate::app::App;
+
+pub(super) fn router() -> Router<App> {
+    Router::new()
+        .route("/dashboard/crm", get(leads::list))
+        .route("/dashboard/crm/leads", get(leads::list))
+        .route("/dashboard/crm/leads/{id}", get(lead::show))
+        .route("/dashboard/crm/leads/{id}/status", post(change::status))
+        .route("/dashboard/crm/leads/{id}/stage", post(change::stage))
+        .route("/dashboard/crm/leads/{id}/assign", post(change::assign))
+        .route("/dashboard/crm/leads/{id}/contact", post(change::contact))
+        .route(
+            "/dashboard/crm/leads/{id}/follow-up",
+            post(change::follow_up),
+        )
+        .route("/dashboard/crm/leads/{id}/note", post(change::note))
+        .route("/dashboard/crm/notifications", get(notifications::list))
+        .route(
+            "/dashboard/crm/notifications/read",
+            post(notifications::read),
+        )
+}

@@ -1,0 +1,328 @@
+//! What reps do to a lead: each a form, one transaction, and back to the page it came from.
+
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Redirect, Response};
+use chrono::{NaiveDate, NaiveTime, TimeZone};
+use domain::activity::ActivityKind;
+use domain::actor::Act;
+use domain::clock::Timestamp;
+use domain::command::{self, CommandError, NewActivity, Transition};
+use domain::contact::{Contact, Direction};
+use domain::id::{LeadId, UserId};
+use domain::lead::patch::LeadPatch;
+use domain::org::Visibility;
+use domain::status::{Refusal, Status};
+use domain::store::{Tx, lead_pages};
+use jobs::follow;
+use serde_json::Value;
+
+use super::lead::{Tried, lead_id, render};
+use crate::app::App;
+use crate::commands::Refused;
+use crate::console::Failed;
+use crate::console::frame::back;
+use crate::web::session::Posted;
+
+/// Longest note.
+const LONGEST: usize = 10_000;
+
+/// What a form is refused for.
+enum No {
+    /// The field is to be mended.
+    Field(&'static str, String, StatusCode),
+    /// The whole request.
+    Page(Refused),
+}
+
+impl From<sqlx::Error> for No {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Page(error.into())
+    }
+}
+
+impl From<queue::EnqueueError> for No {
+    fn from(error: queue::EnqueueError) -> Self {
+        Self::Page(anyhow::Error::new(error).into())
+    }
+}
+
+impl From<CommandError> for No {
+    fn from(error: CommandError) -> Self {
+        match error {
+            CommandError::Refused(refusal) => {
+                let field = match refusal {
+                    Refusal::NeedsReason => "reason",
+                    Refusal::Closed(_) => "reopen",
+                    Refusal::NotInProfile(_) => "status",
+                };
+                Self::Field(field, sentence(&refusal.to_string()), StatusCode::CONFLICT)
+            }
+            CommandError::NotFound("lead") => Self::Page(Refused::NotFound("lead")),
+            CommandError::NotFound(what) => {
+                wrong(what_field(what), &format!("This {what} is gone"))
+            }
+            CommandError::Invalid { field, why } => wrong(field, &format!("{field} {why}")),
+            CommandError::Stale(version) => Self::Page(Refused::Stale(version)),
+            CommandError::Duplicate(other) => Self::Page(Refused::Duplicate(other)),
+            CommandError::Taken => Self::Page(Refused::Illegal(error.to_string())),
+            CommandError::Database(error) => Self::Page(error.into()),
+        }
+    }
+}
+
+fn what_field(what: &str) -> &'static str {
+    match what {
+        "stage" => "stage",
+        _ => "to",
+    }
+}
+
+fn wrong(field: &'static str, problem: &str) -> No {
+    No::Field(field, sentence(problem), StatusCode::UNPROCESSABLE_ENTITY)
+}
+
+fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    let first = letters.next().map(|first| first.to_uppercase().to_string());
+    first.unwrap_or_default() + letters.as_str() + "."
+}
+
+/// A form being worked on.
+struct Change<'a> {
+    app: &'a App,
+    posted: &'a Posted,
+    lead: LeadId,
+    act: Act,
+}
+
+impl Change<'_> {
+    fn text(&self, name: &str) -> &str {
+        self.posted.fields.text(name)
+    }
+
+    fn filled(&self, name: &str) -> Option<String> {
+        let text = self.posted.fields.filled(name)?;
+        Some(text.chars().take(LONGEST).collect())
+    }
+
+    async fn begin(&self) -> Result<Tx, No> {
+        self.posted.session.begin(self.app).await.map_err(No::Page)
+    }
+}
+
+/// Runs `change`, then goes back with its word for it, or shows the lead again with what is to be mended.
+async fn run(
+    app: App,
+    id: String,
+    posted: Posted,
+    form: &'static str,
+    change: impl AsyncFnOnce(&Change<'_>) -> Result<&'static str, No>,
+) -> Result<Response, Failed> {
+    let lead = lead_id(&id)?;
+    posted.session.may_edit()?;
+    let work = Change {
+        act: posted.session.act(&app, &posted.client),
+        app: &app,
+        posted: &posted,
+        lead,
+    };
+    match change(&work).await {
+        Ok(said) => {
+            app.wake.notify();
+            let own = format!("/dashboard/crm/leads/{lead}");
+            let usual = if said == GONE { LEADS } else { &own };
+            let sent = if said == GONE {
+                LEADS
+            } else {
+                posted.fields.text("back")
+            };
+            let said = if said == GONE { "assigned" } else { said };
+            Ok(Redirect::to(&back(sent, usual, said)).into_response())
+        }
+        Err(No::Page(refused)) => Err(refused.into()),
+        Err(No::Field(field, problem, status)) => {
+            let tried = Tried {
+                form,
+                field,
+                problem,
+                fields: posted.fields,
+                status,
+            };
+            render(&app, &posted.session, lead, "", Some(tried)).await
+        }
+    }
+}
+
+const LEADS: &str = "/dashboard/crm/leads";
+/// The lead was given to somebody else by a person who only sees their own.
+const GONE: &str = "gone";
+
+/// `POST …/status`.
+pub(super) async fn status(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    posted: Posted,
+) -> Result<Response, Failed> {
+    run(app, id, posted, "status", async |change| {
+        let to: Status = change
+            .text("status")
+            .parse()
+            .map_err(|_| wrong("status", "choose a status"))?;
+        let reason = change.filled("reason");
+        let how = Transition {
+            to,
+            reason: reason.as_deref(),
+            reopen: change.text("reopen") == "true",
+        };
+        let mut tx = change.begin().await?;
+        command::transition(&mut tx, &change.act, change.lead, &how).await?;
+        tx.commit().await?;
+        Ok("status")
+    })
+    .await
+}
+
+/// `POST …/stage`.
+pub(super) async fn stage(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    posted: Posted,
+) -> Result<Response, Failed> {
+    run(app, id, posted, "stage", async |change| {
+        let to = change
+            .text("stage")
+            .parse()
+            .map_err(|_| wrong("stage", "choose a stage"))?;
+        let mut tx = change.begin().await?;
+        command::move_stage(&mut tx, &change.act, change.lead, to).await?;
+        tx.commit().await?;
+        Ok("stage")
+    })
+    .await
+}
+
+/// `POST …/assign`.
+pub(super) async fn assign(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    posted: Posted,
+) -> Result<Response, Failed> {
+    run(app, id, posted, "assign", async |change| {
+        let to: Option<UserId> = match change.text("to") {
+            "" => None,
+            id => Some(id.parse().map_err(|_| wrong("to", "choose somebody"))?),
+        };
+        let member = &change.posted.session.member;
+        let mut tx = change.begin().await?;
+        lead_pages::find(&mut tx, member.org, change.lead)
+            .await?
+            .ok_or(No::Page(Refused::NotFound("lead")))?;
+        drop(tx);
+        // Who sees their own leads only may give one away, after which they see it no more.
+        let mut tx = change.app.db.org(member.org).await?;
+        let assigned = command::assign_lead(&mut tx, &change.act, change.lead, to).await?;
+        if assigned.changed() && to.is_some_and(|to| to != member.user) {
+            follow::after_assignment(&mut tx, member.org, change.lead).await?;
+        }
+        tx.commit().await?;
+        let sees_it = member.effective_visibility() == Visibility::Org || to == Some(member.user);
+        Ok(if sees_it { "assigned" } else { GONE })
+    })
+    .await
+}
+
+/// `POST …/contact`.
+pub(super) async fn contact(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    posted: Posted,
+) -> Result<Response, Failed> {
+    run(app, id, posted, "contact", async |change| {
+        let method = change
+            .text("method")
+            .parse()
+            .map_err(|_| wrong("method", "choose how"))?;
+        let direction = match change.text("direction") {
+            "inbound" => Direction::Inbound,
+            _ => Direction::Outbound,
+        };
+        let contact = Contact {
+            direction,
+            notes: change.filled("notes"),
+            // Sent twice by a double click, it counts once.
+            dedupe_key: change.filled("once"),
+            ..Contact::outbound(method)
+        };
+        let mut tx = change.begin().await?;
+        command::log_contact(&mut tx, &change.act, change.lead, &contact).await?;
+        tx.commit().await?;
+        Ok("contact")
+    })
+    .await
+}
+
+/// `POST …/follow-up`.
+pub(super) async fn follow_up(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    posted: Posted,
+) -> Result<Response, Failed> {
+    run(app, id, posted, "follow-up", async |change| {
+        let at = match change.text("date") {
+            "" => None,
+            day => Some(
+                start_of(day, change)
+                    .ok_or_else(|| wrong("date", "this is no day of the calendar"))?,
+            ),
+        };
+        let patch = LeadPatch {
+            next_follow_up_at: Some(at),
+            ..LeadPatch::default()
+        };
+        let mut tx = change.begin().await?;
+        command::update_lead(&mut tx, &change.act, change.lead, &patch, None).await?;
+        tx.commit().await?;
+        Ok(if at.is_some() {
+            "follow_up"
+        } else {
+            "follow_up_none"
+        })
+    })
+    .await
+}
+
+/// When a day begins on the rep's clock.
+fn start_of(day: &str, change: &Change<'_>) -> Option<Timestamp> {
+    let day: NaiveDate = day.parse().ok()?;
+    let zone = change.posted.session.zone;
+    // Where clocks skip midnight, the day begins an hour later.
+    let hours = (0..3).filter_map(|hour| NaiveTime::from_hms_opt(hour, 0, 0));
+    let mut starts =
+        hours.filter_map(|hour| zone.from_local_datetime(&day.and_time(hour)).earliest());
+    starts.next().map(|start| start.to_utc())
+}
+
+/// `POST …/note`.
+pub(super) async fn note(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    posted: Posted,
+) -> Result<Response, Failed> {
+    run(app, id, posted, "note", async |change| {
+        let text = change
+            .filled("notes")
+            .ok_or_else(|| wrong("notes", "write something first"))?;
+        let note = NewActivity {
+            kind: ActivityKind::Note,
+            description: text,
+            data: Value::Object(serde_json::Map::new()),
+            occurred_at: None,
+        };
+        let mut tx = change.begin().await?;
+        command::log_activity(&mut tx, &change.act, change.lead, &note).await?;
+        tx.commit().await?;
+        Ok("note")
+    })
+    .await
+}

@@ -1,0 +1,158 @@
+//! The filters of the lead table: what the address says, as fields to change it.
+
+use std::collections::BTreeMap;
+
+use domain::id::UserId;
+use domain::lead::SourceCategory;
+use domain::member::Membership;
+use domain::org::Org;
+use domain::score::Band;
+use domain::stage::Stage;
+use serde::Serialize;
+
+use crate::commands::Refused;
+use crate::commands::query::LeadQuery;
+use crate::console::frame::{address, without};
+use crate::console::words::{self, Choice};
+
+/// Leads a page shows.
+const A_PAGE: usize = 50;
+
+/// The filters as fields.
+#[derive(Debug, Serialize)]
+pub(super) struct Filters {
+    q: String,
+    statuses: Vec<Choice>,
+    bands: Vec<Choice>,
+    sources: Vec<Choice>,
+    stages: Vec<Choice>,
+    people: Vec<Choice>,
+    date_from: String,
+    date_to: String,
+    never_contacted: bool,
+    /// Mistakes by field.
+    problems: BTreeMap<String, String>,
+    /// How many filters are set, the words left out.
+    count: usize,
+    /// Whether anything is filtered at all.
+    any: bool,
+    views: Vec<View>,
+}
+
+/// A way to look at the leads that reps often take.
+#[derive(Debug, Serialize)]
+struct View {
+    text: &'static str,
+    url: String,
+    current: bool,
+}
+
+/// What the address asks for, and the mistakes in it.
+pub(super) struct Asked {
+    /// The leads asked for; nothing if the address is mistaken.
+    pub(super) query: Option<LeadQuery>,
+    problems: BTreeMap<String, String>,
+    /// The address without what is not a filter.
+    pub(super) clean: String,
+}
+
+impl Asked {
+    /// Reads a query string; `me` is whose leads "mine" are.
+    pub(super) fn read(query: &str, me: UserId) -> Result<Self, Refused> {
+        let clean = without(query, &["said", "cursor"]);
+        let mut asked = without(query, &["said"]);
+        if !asked.contains("limit=") {
+            asked = format!("{asked}&limit={A_PAGE}");
+        }
+        match LeadQuery::read(asked.trim_start_matches('&'), Some(me)) {
+            Ok(query) => Ok(Self {
+                query: Some(query),
+                problems: BTreeMap::new(),
+                clean,
+            }),
+            Err(Refused::Invalid(errors)) => Ok(Self {
+                query: None,
+                problems: errors
+                    .into_iter()
+                    .map(|error| (error.field, error.message))
+                    .collect(),
+                clean,
+            }),
+            Err(other) => Err(other),
+        }
+    }
+
+    /// The fields that say the same.
+    pub(super) fn filters(
+        self,
+        org: &Org,
+        stages: &[Stage],
+        people: &[Membership],
+        me: UserId,
+    ) -> Filters {
+        let pairs: Vec<(String, String)> = url::form_urlencoded::parse(self.clean.as_bytes())
+            .into_owned()
+            .collect();
+        let given = |name: &str| {
+            let found = pairs.iter().find(|(key, _)| key == name);
+            found.map_or("", |(_, value)| value.as_str())
+        };
+        let has = |name: &str, value: &str| {
+            pairs
+                .iter()
+                .any(|(key, given)| key == name && given == value)
+        };
+        let choices = |name: &'static str, all: Vec<(String, String)>| {
+            let all = all.into_iter();
+            all.map(|(value, text)| {
+                let chosen = has(name, &value);
+                Choice::new(value, text, chosen)
+            })
+            .collect::<Vec<_>>()
+        };
+        let statuses = org.profile.statuses().iter();
+        let statuses = statuses.map(|s| (s.to_string(), words::status(*s).to_owned()));
+        let bands = Band::ALL.iter().rev();
+        let bands = bands.map(|b| (b.to_string(), words::band(*b).to_owned()));
+        let sources = SourceCategory::ALL.iter();
+        let sources = sources.map(|s| (s.to_string(), words::source(*s).to_owned()));
+        let stages = stages.iter().map(|s| (s.id.to_string(), s.name.clone()));
+        let people = people
+            .iter()
+            .map(|p| (p.user_id.to_string(), p.name.clone()));
+        let count = pairs
+            .iter()
+            .filter(|(name, _)| !matches!(name.as_str(), "q" | "limit"))
+            .count();
+        Filters {
+            q: given("q").to_owned(),
+            statuses: choices("status", statuses.collect()),
+            bands: choices("band", bands.collect()),
+            sources: choices("source", sources.collect()),
+            stages: choices("stage_id", stages.collect()),
+            people: choices("assigned_to", people.collect()),
+            date_from: given("date_from").to_owned(),
+            date_to: given("date_to").to_owned(),
+            any: count > 0 || !given("q").is_empty(),
+            count,
+            views: views(&self.clean, me),
+            never_contacted: has("never_contacted", "true"),
+            problems: self.problems,
+        }
+    }
+}
+
+fn views(clean: &str, me: UserId) -> Vec<View> {
+    let all = [
+        ("All leads", String::new()),
+        ("Mine", format!("assigned_to={me}")),
+        ("Hot", "band=hot".into()),
+        ("Never contacted", "never_contacted=true".into()),
+    ];
+    let view = |(text, query): (&'static str, String)| View {
+        text,
+        current: clean == query,
+        url: address("/dashboard/crm/leads", &query),
+    };
+    all.map(view).into()
+}

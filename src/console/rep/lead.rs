@@ -1,0 +1,248 @@
+//! One lead: what is known, why it scores as it does, what happened, and what to do about it.
+
+mod facts;
+mod score;
+mod timeline;
+
+use axum::extract::{Path, RawQuery, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use domain::contact::ContactMethod;
+use domain::id::{ActivityId, LeadId};
+use domain::store::{enrichment, lead_history, lead_pages, members, orgs, stages};
+use serde::Serialize;
+
+use super::row::{FollowUp, Person, Reader, Scored, name, scored};
+use crate::app::App;
+use crate::commands::Refused;
+use crate::console::Failed;
+use crate::console::frame::Frame;
+use crate::console::moment::Moment;
+use crate::console::words::{self, Choice, StatusMark};
+use crate::web::cursor::{self, Page};
+use crate::web::session::{Fields, Session};
+
+use facts::{Enrichment, Fact};
+use score::Breakdown;
+use timeline::Entry;
+
+/// Entries of the timeline a page shows.
+const ENTRIES: usize = 30;
+
+/// A change that was refused: what was typed, and what is wrong with it.
+pub(super) struct Tried {
+    /// The form.
+    pub(super) form: &'static str,
+    /// The field to mend.
+    pub(super) field: &'static str,
+    /// What is wrong.
+    pub(super) problem: String,
+    /// What was typed.
+    pub(super) fields: Fields,
+    /// How the answer counts.
+    pub(super) status: StatusCode,
+}
+
+/// What a form shows of the try before.
+#[derive(Debug, Default, Serialize)]
+struct Again {
+    form: &'static str,
+    field: &'static str,
+    problem: String,
+    reason: String,
+    notes: String,
+    date: String,
+}
+
+/// The page.
+#[derive(Debug, Serialize)]
+struct LeadPage {
+    frame: Frame,
+    id: String,
+    name: String,
+    initials: String,
+    job: String,
+    email: String,
+    phone: String,
+    linkedin: String,
+    status: StatusMark,
+    is_open: bool,
+    statuses: Vec<Choice>,
+    stages: Vec<Step>,
+    stage_since: Option<Moment>,
+    assigned: Option<Person>,
+    people: Vec<Choice>,
+    methods: Vec<Choice>,
+    follow_up: Option<FollowUp>,
+    follow_up_day: String,
+    contacts: i32,
+    responses: i32,
+    contacted: Option<Moment>,
+    captured: Moment,
+    message: String,
+    tags: Vec<String>,
+    facts: Vec<Fact>,
+    reasons: Vec<Fact>,
+    score: Option<Scored>,
+    breakdown: Option<Breakdown>,
+    enrichment: Enrichment,
+    timeline: Vec<Entry>,
+    older: Option<String>,
+    /// The same contact sent twice carries the same.
+    once: String,
+    newest: Option<String>,
+    again: Again,
+}
+
+/// A stage of the pipeline.
+#[derive(Debug, Serialize)]
+struct Step {
+    id: String,
+    name: String,
+    colour: String,
+    /// The lead is there.
+    here: bool,
+    /// It was there, or went past it.
+    past: bool,
+}
+
+/// `GET /dashboard/crm/leads/{id}`.
+pub(super) async fn show(
+    State(app): State<App>,
+    session: Session,
+    Path(id): Path<String>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Failed> {
+    let id = lead_id(&id)?;
+    render(&app, &session, id, &query.unwrap_or_default(), None).await
+}
+
+/// An id that is none is that of no lead.
+pub(super) fn lead_id(text: &str) -> Result<LeadId, Refused> {
+    text.parse().map_err(|_| Refused::NotFound("lead"))
+}
+
+/// The page, with what was tried and refused if anything was.
+pub(super) async fn render(
+    app: &App,
+    session: &Session,
+    id: LeadId,
+    query: &str,
+    tried: Option<Tried>,
+) -> Result<Response, Failed> {
+    let org = session.member.org;
+    let mut tx = session.begin(app).await?;
+    let lead = lead_pages::find(&mut tx, org, id).await?;
+    let lead = lead.ok_or(Refused::NotFound("lead"))?;
+    let called = name(&lead);
+    let frame = Frame::new(&mut tx, session, called.clone(), "leads", query).await?;
+    let home = orgs::find(&mut tx, org).await?;
+    let home = home.ok_or(Refused::NotFound("organisation"))?;
+    let people = members::list(&mut tx, org).await?;
+    let stages = stages::list(&mut tx, org).await?;
+    let scores = lead_history::scores(&mut tx, org, id, None, 12).await?;
+    let runs = enrichment::runs(&mut tx, org, id).await?;
+
+    let after = url::form_urlencoded::parse(query.as_bytes())
+        .find(|(name, _)| name == "before")
+        .and_then(|(_, sent)| cursor::decode(&sent));
+    let most = i64::try_from(ENTRIES).unwrap_or(i64::MAX - 1) + 1;
+    let entries = lead_history::activities(&mut tx, org, id, after, most).await?;
+    let entries = Page::of(entries, ENTRIES, |entry| (entry.occurred_at, entry.id));
+
+    let reader = Reader {
+        org: &home,
+        people: &people,
+        now: app.clock.now(),
+        zone: session.zone,
+    };
+    let path = format!("/dashboard/crm/leads/{id}");
+    let own = stages.iter().find(|stage| Some(stage.id) == lead.stage_id);
+    let own_order = own.map_or(0, |stage| stage.stage_order);
+    let own_pipeline = own.map(|stage| stage.pipeline_id);
+    let steps = stages
+        .iter()
+        .filter(|stage| own_pipeline.is_none_or(|own| stage.pipeline_id == own))
+        .map(|stage| Step {
+            id: stage.id.to_string(),
+            name: stage.name.clone(),
+            colour: stage.colour.clone(),
+            here: Some(stage.id) == lead.stage_id,
+            past: stage.stage_order < own_order && stage.probability > 0.0,
+        });
+    let nobody = Choice::new("", "Nobody", lead.assigned_to_user_id.is_none());
+    let members = people.iter().map(|person| {
+        let chosen = lead.assigned_to_user_id == Some(person.user_id);
+        Choice::new(person.user_id, person.name.clone(), chosen)
+    });
+    let text = |text: &Option<String>| text.clone().unwrap_or_default();
+    let details = &lead.details;
+    let mut page = LeadPage {
+        initials: crate::console::frame::initials(&called),
+        job: facts::job(details),
+        email: text(&details.email),
+        phone: text(&details.phone),
+        linkedin: facts::web_address(details.linkedin_url.as_deref()),
+        status: lead.status.into(),
+        is_open: lead.is_open,
+        statuses: reader.statuses(&lead),
+        stages: steps.collect(),
+        stage_since: lead.stage_entered_at.map(|at| reader.moment(at)),
+        assigned: lead.assigned_to_user_id.map(|user| reader.person(user)),
+        people: std::iter::once(nobody).chain(members).collect(),
+        methods: ContactMethod::ALL
+            .iter()
+            .map(|method| Choice::new(method, words::method(*method), false))
+            .collect(),
+        follow_up: reader.follow_up(&lead),
+        follow_up_day: details.next_follow_up_at.map_or_else(String::new, |at| {
+            let local = at.with_timezone(&session.zone);
+            local.format("%Y-%m-%d").to_string()
+        }),
+        contacts: lead.contact_count,
+        responses: lead.response_count,
+        contacted: lead.last_contacted_at.map(|at| reader.moment(at)),
+        captured: reader.moment(lead.created_at),
+        message: text(&details.message),
+        tags: details.tags.clone(),
+        facts: facts::of(&lead, &home),
+        reasons: facts::closed(&lead),
+        score: scored(&lead),
+        breakdown: score::breakdown(&scores, &reader),
+        enrichment: facts::enrichment(&lead, &runs, &reader),
+        timeline: entries
+            .items
+            .iter()
+            .map(|entry| timeline::entry(entry, &reader))
+            .collect(),
+        older: entries
+            .next
+            .map(|next| format!("{path}?before={next}#timeline")),
+        newest: after.is_some().then(|| format!("{path}#timeline")),
+        once: ActivityId::new().to_string(),
+        again: Again::default(),
+        id: id.to_string(),
+        name: called,
+        frame,
+    };
+    let mut status = StatusCode::OK;
+    if let Some(tried) = tried {
+        status = tried.status;
+        let typed = |name: &str| tried.fields.text(name).to_owned();
+        if tried.form == "status" {
+            let wanted = typed("status");
+            for choice in &mut page.statuses {
+                choice.chosen = choice.value == wanted;
+            }
+        }
+        page.again = Again {
+            reason: typed("reason"),
+            notes: typed("notes"),
+            date: typed("date"),
+            form: tried.form,
+            field: tried.field,
+            problem: tried.problem,
+        };
+    }
+    Ok(app.views.page(status, "console/rep/lead.html", &page))
+}

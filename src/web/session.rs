@@ -1,0 +1,262 @@
+//! Who is signed in: the cookie, the session behind it, and what proves that a form is ours.
+
+mod posted;
+
+use std::fmt;
+use std::time::Duration;
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, Method};
+use axum::response::{IntoResponse, Redirect, Response};
+use axum_extra::extract::CookieJar;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use chrono::TimeDelta;
+use domain::actor::{Act, Actor, Request};
+use domain::clock::Timestamp;
+use domain::id::UserId;
+use domain::member::Member;
+use domain::store::{Db, Tx, members, sessions};
+use jobs::{Links, new_sign_in_link, new_token, token_hash};
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+use crate::app::App;
+use crate::commands::Refused;
+use crate::config::{Config, Span};
+use crate::web::client::Client;
+
+pub use posted::{Fields, Posted, same_origin};
+
+/// The last use of a session is written down at most this often.
+const NOTED_EVERY: TimeDelta = TimeDelta::minutes(1);
+
+/// A person at work in the console.
+#[derive(Clone)]
+pub struct Session {
+    /// What transactions are opened for.
+    pub member: Member,
+    /// The person's name.
+    pub name: String,
+    /// Where the org writes to them.
+    pub email: String,
+    /// The org's name.
+    pub org_name: String,
+    /// The clock on the person's wall.
+    pub zone: chrono_tz::Tz,
+    /// Whether the person runs the platform, not only an org on it.
+    pub operator: bool,
+    token: String,
+}
+
+impl Session {
+    /// The session that the cookie among `headers` speaks of.
+    pub async fn find(app: &App, headers: &HeaderMap) -> Result<Option<Self>, Refused> {
+        let jar = CookieJar::from_headers(headers);
+        let Some(token) = jar
+            .get(cookie_name(&app.config))
+            .map(|cookie| cookie.value().to_owned())
+        else {
+            return Ok(None);
+        };
+        let now = app.clock.now();
+        let hash = token_hash(&token);
+        let idle_since = now - delta(app.config.console.session_idle);
+        let mut tx = app.db.platform().await?;
+        let Some(found) = sessions::find(&mut tx, &hash, now, idle_since).await? else {
+            return Ok(None);
+        };
+        if now - found.last_used_at > NOTED_EVERY {
+            sessions::touch(&mut tx, &hash, now).await?;
+            tx.commit().await?;
+        }
+        Ok(Some(Self {
+            zone: found.time_zone.parse().unwrap_or(chrono_tz::UTC),
+            member: found.member,
+            name: found.name,
+            email: found.email,
+            org_name: found.org_name,
+            operator: found.is_platform_admin,
+            token,
+        }))
+    }
+
+    /// Starts a session of `user` in the first org they work in, ending the one that the browser had; nothing if they
+    /// work in none.
+    pub async fn start(
+        app: &App,
+        tx: &mut Tx,
+        user: UserId,
+        headers: &HeaderMap,
+    ) -> sqlx::Result<Option<HeaderValue>> {
+        let Some(member) = members::of_user(tx, user).await?.into_iter().next() else {
+            return Ok(None);
+        };
+        Self::end(app, tx, headers).await?;
+        let token = new_token();
+        let now = app.clock.now();
+        let lifetime = app.config.console.session_lifetime;
+        let until = now + delta(lifetime);
+        sessions::insert(tx, &token_hash(&token), user, member.org, now, until).await?;
+        Ok(Some(cookie(&app.config, &token, lifetime.get())))
+    }
+
+    /// Ends the session that the browser has.
+    pub async fn end(app: &App, tx: &mut Tx, headers: &HeaderMap) -> sqlx::Result<()> {
+        let jar = CookieJar::from_headers(headers);
+        if let Some(had) = jar.get(cookie_name(&app.config)) {
+            sessions::delete(tx, &token_hash(had.value())).await?;
+        }
+        Ok(())
+    }
+
+    /// What a form of this session carries, so that nobody else's form is taken for it.
+    pub fn csrf(&self) -> String {
+        let proof = Sha256::new()
+            .chain_update(b"leadmill form\0")
+            .chain_update(&self.token)
+            .finalize();
+        URL_SAFE_NO_PAD.encode(proof)
+    }
+
+    /// Whether `sent` is what [`Session::csrf`] gave; takes as long whatever the answer.
+    pub fn is_own_form(&self, sent: &str) -> bool {
+        self.csrf().as_bytes().ct_eq(sent.as_bytes()).into()
+    }
+
+    /// A transaction that sees what the person may see.
+    pub async fn begin(&self, app: &App) -> Result<Tx, Refused> {
+        Ok(app.db.member(&self.member).await?)
+    }
+
+    /// The circumstances of what the person does now.
+    pub fn act(&self, app: &App, client: &Client) -> Act {
+        Act::new(
+            self.member.org,
+            Actor::User(self.member.user),
+            app.clock.now(),
+        )
+        .with_request(Request {
+            id: Some(client.request_id.clone()),
+            ip: Some(client.ip.to_string()),
+            user_agent: client.header("user-agent").map(str::to_owned),
+        })
+    }
+
+    /// Whether the person may change leads.
+    pub fn may_edit(&self) -> Result<(), Refused> {
+        if self.member.role.may_edit() {
+            Ok(())
+        } else {
+            Err(Refused::Forbidden("your role lets you look, not change"))
+        }
+    }
+
+    /// Whether the person sees how the platform works: those who run it, and those who run an org what concerns theirs.
+    pub fn may_operate(&self) -> Result<(), Refused> {
+        if self.operator || self.member.role.may_administer() {
+            Ok(())
+        } else {
+            Err(Refused::Forbidden(
+                "operations are for admins and owners; ask one of yours",
+            ))
+        }
+    }
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("member", &self.member)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Nobody is signed in: a page is asked for again after signing in.
+pub enum NotSignedIn {
+    /// To the page where people sign in.
+    Elsewhere(String),
+    /// It could not be found out.
+    Refused(Refused),
+}
+
+impl IntoResponse for NotSignedIn {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Elsewhere(to) => Redirect::to(&to).into_response(),
+            Self::Refused(refused) => crate::console::Failed::from(refused).into_response(),
+        }
+    }
+}
+
+impl FromRequestParts<App> for Session {
+    type Rejection = NotSignedIn;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, NotSignedIn> {
+        let found = Self::find(app, &parts.headers).await;
+        let found = found.map_err(NotSignedIn::Refused)?;
+        found.ok_or_else(|| {
+            let asked = parts
+                .uri
+                .path_and_query()
+                .map_or("/", |asked| asked.as_str());
+            let back = if parts.method == Method::GET {
+                asked
+            } else {
+                "/dashboard/crm"
+            };
+            let query = url::form_urlencoded::Serializer::new(String::new())
+                .append_pair("next", back)
+                .finish();
+            NotSignedIn::Elsewhere(format!("/sign-in?{query}"))
+        })
+    }
+}
+
+fn delta(span: Span) -> TimeDelta {
+    TimeDelta::from_std(span.get()).unwrap_or(TimeDelta::MAX)
+}
+
+/// Whether people reach this service over HTTPS.
+fn is_secure(config: &Config) -> bool {
+    config.http.public_url.starts_with("https://")
+}
+
+fn cookie_name(config: &Config) -> &'static str {
+    if is_secure(config) {
+        "__Host-leadmill"
+    } else {
+        "leadmill"
+    }
+}
+
+/// The header that gives the browser its cookie.
+fn cookie(config: &Config, token: &str, lifetime: Duration) -> HeaderValue {
+    let name = cookie_name(config);
+    let secure = if is_secure(config) { "; Secure" } else { "" };
+    let seconds = lifetime.as_secs();
+    let text = format!("{name}={token}; Path=/; HttpOnly; SameSite=Lax; Max-Age={seconds}{secure}");
+    HeaderValue::from_str(&text).expect("a token is plain letters")
+}
+
+/// The header that makes the browser forget its cookie.
+pub fn no_cookie(config: &Config) -> HeaderValue {
+    cookie(config, "", Duration::ZERO)
+}
+
+/// A link that signs the person with this address in, once; nothing if there is no such account.
+pub async fn sign_in_link(
+    db: &Db,
+    now: Timestamp,
+    public_url: &str,
+    email: &str,
+) -> sqlx::Result<Option<String>> {
+    let mut tx = db.platform().await?;
+    let Some(user) = members::find_user_by_email(&mut tx, email).await? else {
+        return Ok(None);
+    };
+    let token = new_sign_in_link(&mut tx, user.id, now).await?;
+    tx.commit().await?;
+    Ok(Some(Links::new(public_url).sign_in(&token)))
+}
