@@ -22,6 +22,7 @@ use crate::app::App;
 use crate::config::{Config, Secret};
 use crate::stop::Stop;
 use crate::web::layers;
+use crate::web::session;
 use crate::web::view::Views;
 use crate::{database, serve, work};
 
@@ -81,7 +82,10 @@ pub async fn run(mut config: Config, settings: Settings, views: Views, stop: Sto
     );
     let demo = seed::ensure(&app, &settings.data).await?;
 
+    let owner = session::sign_in_link(&app.db, app.clock.now(), &base, seed::OWNER).await?;
+
     let place = Place {
+        sign_in: owner.as_deref().unwrap_or(&base),
         base: &base,
         sink: &sink,
         demo: &demo,
@@ -142,6 +146,8 @@ async fn listen(asked: Option<SocketAddr>, usual: SocketAddr) -> Result<TcpListe
 /// What there is to reach.
 struct Place<'a> {
     base: &'a str,
+    /// Signs the demo org's owner in, once.
+    sign_in: &'a str,
     sink: &'a smtp::Sink,
     demo: &'a seed::Demo,
     database: &'a str,
@@ -150,6 +156,7 @@ struct Place<'a> {
 fn tell(settings: &Settings, place: &Place<'_>) -> Result<()> {
     let Place {
         base,
+        sign_in,
         sink,
         demo,
         database,
@@ -173,6 +180,9 @@ fn tell(settings: &Settings, place: &Place<'_>) -> Result<()> {
             out,
             "
 Leadmill runs at {base}
+
+Open it, signed in as its owner (good once, for 15 minutes):
+  {sign_in}
 
 Send a lead:
   curl -X POST {base}/api/trpc/crm.leads.capture -H 'Content-Type: application/json' \\

@@ -26,8 +26,11 @@ const REMEMBERED: &str = "demo.json";
 /// The form's token.
 const FORM: &str = "demo-contact";
 
+/// Who runs the demo org, and this machine's platform.
+pub const OWNER: &str = "owner@demo.example";
+
 const PEOPLE: [(&str, &str, Role); 3] = [
-    ("Owner", "owner@demo.example", Role::Owner),
+    ("Owner", OWNER, Role::Owner),
     ("Mira Rep", "mira@demo.example", Role::Member),
     ("Jonas Rep", "jonas@demo.example", Role::Member),
 ];
@@ -179,6 +182,9 @@ async fn make(tx: &mut domain::store::Tx, app: &App) -> Result<OrgId> {
     for (name, email, role) in PEOPLE {
         let user = members::ensure_user(tx, email, name).await?;
         users.push((user, name, email, role));
+    }
+    if let Some(owner) = members::find_user_by_email(tx, OWNER).await? {
+        members::set_platform_admin(tx, owner.id, true).await?;
     }
     command::create_org(tx, &act, &new).await?;
     for (user, name, email, role) in users {

@@ -1,0 +1,195 @@
+// Makes the pages live: keys, the bell, fresh content. Every page is whole without it.
+
+const root = document.documentElement;
+root.classList.add("script");
+const $ = (selector, within = document) => within.querySelector(selector);
+const $$ = (selector, within = document) => [...within.querySelectorAll(selector)];
+
+// --- Forms ---------------------------------------------------------------------------------------------------------
+
+document.addEventListener("change", (event) => {
+  const form = event.target.closest("form[data-auto]");
+  if (form) form.requestSubmit();
+});
+
+// Empty filters stay out of the address.
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (!form.matches("form[data-slim]")) return;
+  const empty = $$("input, select", form).filter((field) => field.name && !field.value);
+  for (const field of empty) field.disabled = true;
+  addEventListener("pageshow", () => empty.forEach((field) => (field.disabled = false)), { once: true });
+});
+
+// A reason is asked for where there is one to give.
+for (const group of $$("[data-when-status]")) {
+  const select = $("select[name=status]", group.closest("form"));
+  const wanted = group.dataset.whenStatus.split(" ");
+  const asked = !group.hasAttribute("data-fold");
+  const show = () => group.toggleAttribute("data-fold", !(asked || wanted.includes(select.value)));
+  select.addEventListener("change", show);
+  show();
+}
+
+// --- What was just done ----------------------------------------------------------------------------------------------
+
+const toasts = $("[data-toasts]");
+const leaving = (toast) => setTimeout(() => toast.remove(), 6000);
+if (toasts) {
+  $$(".toast", toasts).forEach(leaving);
+  const here = new URL(location.href);
+  if (here.searchParams.delete("said") || here.search !== location.search) history.replaceState(null, "", here);
+}
+
+function toast(text, href) {
+  if (!toasts) return;
+  const line = document.createElement("p");
+  line.className = "toast";
+  if (href) {
+    const link = document.createElement("a");
+    link.href = href;
+    link.textContent = text;
+    line.append(link);
+  } else {
+    line.textContent = text;
+  }
+  toasts.append(line);
+  leaving(line);
+}
+
+// --- Fresh content ---------------------------------------------------------------------------------------------------
+
+const busy = () =>
+  document.hidden ||
+  $("[data-pick]:checked") !== null ||
+  $("details[open].more, dialog[open]") !== null ||
+  (document.activeElement?.closest("[data-live]") && document.activeElement.matches("input, select, textarea"));
+
+let refreshing = false;
+async function refresh() {
+  const regions = $$("[data-live]");
+  if (refreshing || !regions.length || busy()) return;
+  refreshing = true;
+  try {
+    const answer = await fetch(location.href, { headers: { accept: "text/html" }, redirect: "error" });
+    if (!answer.ok) return;
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    const fresh = $$("[data-live]", page);
+    if (fresh.length !== regions.length || busy()) return;
+    const place = at();
+    regions.forEach((region, index) => {
+      if (region.innerHTML === fresh[index].innerHTML) return;
+      const focused = region.contains(document.activeElement) ? document.activeElement.id || document.activeElement.getAttribute("href") : null;
+      region.replaceChildren(...fresh[index].childNodes);
+      if (focused) $(`[href="${CSS.escape(focused)}"], #${CSS.escape(focused)}`, region)?.focus();
+    });
+    if (place >= 0) move(place, false);
+    picked();
+  } catch {
+    // The next time.
+  } finally {
+    refreshing = false;
+  }
+}
+
+const every = Number($("[data-every]")?.dataset.every);
+if (every) setInterval(refresh, every * 1000);
+document.addEventListener("visibilitychange", () => document.hidden || refresh());
+
+// --- The bell --------------------------------------------------------------------------------------------------------
+
+const bell = $("[data-bell]");
+if (bell && window.EventSource) {
+  const stream = new EventSource(bell.dataset.bell);
+  stream.addEventListener("bell", (event) => {
+    const { unread, news } = JSON.parse(event.data);
+    $("[data-count]", bell).textContent = unread > 99 ? "99+" : String(unread);
+    $("[data-unread]", bell).hidden = unread === 0;
+    for (const item of news) toast(item.title, item.url);
+    if (news.length) refresh();
+  });
+  addEventListener("pagehide", () => stream.close());
+}
+
+// --- Choosing jobs ---------------------------------------------------------------------------------------------------
+
+function picked() {
+  const boxes = $$("[data-pick]");
+  const count = boxes.filter((box) => box.checked).length;
+  for (const place of $$("[data-picked]")) place.textContent = String(count);
+  for (const bar of $$("[data-picked-bar]")) bar.toggleAttribute("data-any", count > 0);
+  const all = $("[data-pick-all]");
+  if (all) {
+    all.checked = count > 0 && count === boxes.length;
+    all.indeterminate = count > 0 && count < boxes.length;
+  }
+}
+
+document.addEventListener("change", (event) => {
+  if (event.target.matches("[data-pick-all]")) {
+    for (const box of $$("[data-pick]")) box.checked = event.target.checked;
+  }
+  if (event.target.matches("[data-pick], [data-pick-all]")) picked();
+});
+picked();
+
+// --- Rows and keys ---------------------------------------------------------------------------------------------------
+
+const rows = () => $$("[data-row]");
+const holder = (row) => row.closest("tr, li") ?? row;
+const at = () => rows().findIndex((row) => holder(row).classList.contains("at"));
+
+function move(to, focus = true) {
+  const all = rows();
+  if (!all.length) return;
+  const index = Math.max(0, Math.min(all.length - 1, to));
+  $$(".at").forEach((row) => row.classList.remove("at"));
+  const row = holder(all[index]);
+  row.classList.add("at");
+  if (focus) {
+    row.scrollIntoView({ block: "nearest" });
+    (all[index].matches("button") ? all[index] : $("a", row))?.focus({ preventScroll: true });
+  }
+}
+
+document.addEventListener("click", (event) => {
+  const row = event.target.closest("tr[data-row]");
+  if (!row || event.target.closest("a, button, input, select, label, summary") || getSelection().toString()) return;
+  location.href = row.dataset.row;
+});
+
+let going = 0;
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  const typing = event.target.closest("input:not([type=checkbox]), select, textarea, dialog[open]");
+  if (event.key === "Escape") {
+    $$("details.more[open], details.account[open]").forEach((open) => (open.open = false));
+    if (typing && !typing.matches("dialog")) typing.blur();
+    return;
+  }
+  if (typing) return;
+  const wasGoing = Date.now() - going < 1200;
+  going = 0;
+  if (wasGoing) {
+    const link = $(`[data-go="${CSS.escape(event.key)}"]`);
+    if (link) link.click();
+    return;
+  }
+  const row = rows()[at()];
+  const act = {
+    g: () => (going = Date.now()),
+    "/": () => ($("[data-search]")?.focus(), event.preventDefault()),
+    j: () => move(at() + 1),
+    k: () => move(at() - 1),
+    x: () => row && $("[data-pick]", holder(row))?.click(),
+    r: () => $("[data-again]")?.click(),
+    "?": () => $("#keys")?.showModal(),
+  }[event.key];
+  if (act) act();
+});
+
+document.addEventListener("click", (event) => {
+  for (const open of $$("details.more[open], details.account[open]")) {
+    if (!open.contains(event.target)) open.open = false;
+  }
+});

@@ -45,6 +45,20 @@ pub async fn ensure_user(db: &mut PgConnection, email: &str, name: &str) -> sqlx
     .await
 }
 
+/// Makes an account one of the platform's operator, or an ordinary one; as the platform.
+pub async fn set_platform_admin(
+    db: &mut PgConnection,
+    id: UserId,
+    is_platform_admin: bool,
+) -> sqlx::Result<()> {
+    sqlx::query("UPDATE users SET is_platform_admin = $2 WHERE id = $1")
+        .bind(id)
+        .bind(is_platform_admin)
+        .execute(db)
+        .await?;
+    Ok(())
+}
+
 /// Where a person works, as what transactions are opened for; asked as the platform.
 pub async fn of_user(db: &mut PgConnection, user: UserId) -> sqlx::Result<Vec<Member>> {
     #[derive(sqlx::FromRow)]
