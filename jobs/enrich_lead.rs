@@ -2,6 +2,8 @@
 
 mod asked;
 
+use std::time::Duration;
+
 use chrono::TimeDelta;
 use domain::clock::Timestamp;
 use domain::command::{self, CommandError};
@@ -22,6 +24,7 @@ use uuid::Uuid;
 use crate::context::{Candidate, Ctx, News};
 use crate::effects::enrichment::{About, Provider, Question};
 use crate::effects::messages::ProviderRefused;
+use crate::follow;
 use crate::score_lead::score;
 
 use asked::{Asked, Finding};
@@ -35,6 +38,9 @@ const LEAST_WAIT: TimeDelta = TimeDelta::seconds(1);
 
 /// Providers are asked in their order until one knows the lead. Each question is written down before it is put, and what
 /// was answered is never asked again.
+///
+/// An answer may fill what the next question would be made of, so a lead that is known is not asked about; who wants that
+/// says so in its status, in the transaction that enqueues the job.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct EnrichLead {
     /// The org.
@@ -66,6 +72,9 @@ impl Job for EnrichLead {
         let Some(lead) = lead_pages::find(&mut tx, self.org, self.lead).await? else {
             return Ok(Outcome::skip("the lead is gone"));
         };
+        if lead.enrichment_status == EnrichmentStatus::Done {
+            return Ok(Outcome::skip("it is known already"));
+        }
         let candidates = ctx.candidates(&mut tx, self.org).await?;
         tx.commit().await?;
 
@@ -222,6 +231,10 @@ impl EnrichLead {
         let Some((provider, said, facts)) = gone.verdict() else {
             let skipped = EnrichmentStatus::Skipped;
             leads::set_enrichment_status(&mut tx, self.org, self.lead, skipped).await?;
+            if self.asks_anew(&mut tx, about, &[]).await? {
+                return Ok(Outcome::snooze(Duration::ZERO));
+            }
+            attempt.release_key(&mut tx).await?;
             tx.commit().await?;
             return Ok(Outcome::skip("there is nobody to ask about it"));
         };
@@ -235,30 +248,43 @@ impl EnrichLead {
             }
             Err(error) => return Err(error.into()),
         };
+        if self.asks_anew(&mut tx, about, &enriched.filled).await? {
+            return Ok(Outcome::snooze(Duration::ZERO));
+        }
+        attempt.release_key(&mut tx).await?;
         if enriched.auto_assign {
-            command::auto_assign(&mut tx, &act, self.lead, false).await?;
+            let assigned = command::auto_assign(&mut tx, &act, self.lead, false).await?;
+            if assigned.changed() {
+                follow::after_assignment(&mut tx, self.org, self.lead).await?;
+            }
         }
         if said == Said::Matched {
             score(&mut tx, &act, self.lead, Cause::Enrichment).await?;
         }
-        let changed = self.asks_anew(&mut tx, about, &enriched.filled).await?;
         ctx.commit(tx).await?;
-        if changed {
-            return Ok(Outcome::snooze(std::time::Duration::ZERO));
-        }
         Ok(Outcome::DoneWith(
             json!({"provider": provider, "outcome": said, "filled": enriched.filled}),
         ))
     }
 
-    /// Whether somebody changed the lead meanwhile in what providers are asked by: this job's key kept them from
-    /// enqueueing another. What the answer itself filled is no such change.
-    async fn asks_anew(&self, tx: &mut Tx, about: &About, filled: &[String]) -> sqlx::Result<bool> {
-        if !filled.is_empty() {
-            return Ok(false);
-        }
+    /// Whether somebody changed the lead meanwhile in what providers are asked by: then the answer is about what it was,
+    /// and this job's key kept them from enqueueing another. `filled` is what the answer itself changed.
+    ///
+    /// The lead is locked by now, so whoever changes it later finds the key given away.
+    async fn asks_anew(
+        &self,
+        tx: &mut Tx,
+        about: &About,
+        filled: &[String],
+    ) -> anyhow::Result<bool> {
         let lead: Option<Lead> = lead_pages::find(tx, self.org, self.lead).await?;
-        Ok(lead.is_some_and(|lead| about_lead(&lead.details) != *about))
+        let Some(lead) = lead else { return Ok(false) };
+        let mut details = serde_json::to_value(&lead.details)?;
+        if let Some(fields) = details.as_object_mut() {
+            // Only empty fields are filled.
+            fields.retain(|name, _| !filled.contains(name));
+        }
+        Ok(about_lead(&serde_json::from_value(details)?) != *about)
     }
 
     /// Tells those who run the org, once a day, that a provider needs them.
@@ -309,6 +335,6 @@ fn about_lead(lead: &Details) -> About {
         .with("country", lead.country.as_deref())
 }
 
-fn wait(until: Timestamp, now: Timestamp) -> std::time::Duration {
+fn wait(until: Timestamp, now: Timestamp) -> Duration {
     (until - now).max(LEAST_WAIT).to_std().unwrap_or_default()
 }

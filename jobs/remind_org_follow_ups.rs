@@ -61,7 +61,7 @@ impl Job for RemindOrgFollowUps {
         let everybody = members::list(&mut tx, self.org).await?;
         let (mut people, mut heard) = (0, Vec::new());
         for person in &everybody {
-            let Some(digest) = digest_of(person, &by_rep, &everybody) else {
+            let Some(digest) = digest_of(person, &by_rep) else {
                 continue;
             };
             people += 1;
@@ -89,6 +89,12 @@ impl Pile {
         }
     }
 
+    fn add_all(&mut self, other: &Self) {
+        self.count += other.count;
+        self.first.extend(other.first.iter().cloned());
+        self.keep_the_most_urgent();
+    }
+
     /// The longest overdue first; among those the best score.
     fn keep_the_most_urgent(&mut self) {
         self.first.sort_by_key(|due| {
@@ -99,20 +105,14 @@ impl Pile {
     }
 }
 
-/// What a person is reminded of: their own leads; those who run the org, also of nobody's and of those who left.
-fn digest_of(
-    person: &Membership,
-    piles: &BTreeMap<Option<UserId>, Vec<Due>>,
-    everybody: &[Membership],
-) -> Option<Pile> {
+/// What a person is reminded of: their own leads; those who run the org, also of nobody's.
+fn digest_of(person: &Membership, piles: &BTreeMap<Option<UserId>, Pile>) -> Option<Pile> {
     let mut pile = Pile::default();
-    for (rep, leads) in piles {
-        let orphaned = rep.is_none_or(|rep| everybody.iter().all(|member| member.user_id != rep));
-        if *rep == Some(person.user_id) || (orphaned && person.role.may_administer()) {
-            leads.iter().cloned().for_each(|due| pile.add(due));
-        }
-    }
-    pile.keep_the_most_urgent();
+    let own = piles.get(&Some(person.user_id));
+    let nobodys = piles.get(&None).filter(|_| person.role.may_administer());
+    own.into_iter()
+        .chain(nobodys)
+        .for_each(|theirs| pile.add_all(theirs));
     (pile.count > 0).then_some(pile)
 }
 
@@ -122,19 +122,19 @@ impl RemindOrgFollowUps {
         &self,
         tx: &mut PgConnection,
         org: &Org,
-    ) -> sqlx::Result<BTreeMap<Option<UserId>, Vec<Due>>> {
+    ) -> sqlx::Result<BTreeMap<Option<UserId>, Pile>> {
         let silent = org
             .settings
             .remind_stale_contacts
             .then(|| self.due_at - SILENT);
         let limit = i64::try_from(PAGE).unwrap_or(i64::MAX);
-        let (mut by_rep, mut after) = (BTreeMap::<_, Vec<_>>::new(), None);
+        let (mut by_rep, mut after) = (BTreeMap::<_, Pile>::new(), None);
         loop {
             let page = follow_ups::due(tx, self.org, self.due_at, silent, after, limit).await?;
             let full = page.len() == PAGE;
             after = page.last().map(|due| due.lead_id);
             for due in page {
-                by_rep.entry(due.assigned_to_user_id).or_default().push(due);
+                by_rep.entry(due.assigned_to_user_id).or_default().add(due);
             }
             if !full {
                 return Ok(by_rep);

@@ -56,10 +56,16 @@ impl Job for SendMail {
         };
         let letter = match write(ctx, &mail) {
             Ok(letter) => letter,
+            // The next release may know how to write it.
             Err(error) => {
+                let state = if attempt.is_last() {
+                    MailState::Failed
+                } else {
+                    MailState::Deferred
+                };
                 let fate = MailFate {
                     error: Some(format!("{error:#}")),
-                    ..MailFate::of(MailState::Failed)
+                    ..MailFate::of(state)
                 };
                 self.settle(ctx, attempt, token, &fate).await?;
                 return Err(error);

@@ -1,6 +1,7 @@
 //! The only fixture: a world with a database, a clock and a web side of its own.
 
 mod people;
+mod provider;
 mod server;
 mod work;
 
@@ -22,6 +23,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use tokio::sync::OnceCell;
 use tower::ServiceExt;
 
+pub use provider::{Answer, Provider};
 pub use server::{Database, server};
 
 /// Everything that a test needs, fresh for each.

@@ -10,6 +10,7 @@ mod database;
 mod flows;
 mod harness;
 mod intake;
+mod jobs;
 mod postgres_cluster;
 mod processes;
 mod queue;

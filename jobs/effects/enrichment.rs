@@ -147,8 +147,25 @@ impl Enricher {
         Ok(Fetched {
             status,
             headers,
-            body: serde_json::from_slice(&body).ok(),
+            body: serde_json::from_slice(&body).ok().map(storable),
         })
+    }
+}
+
+/// The same without NUL, which no database stores; serde_json has made sure that it is not too deep.
+fn storable(json: Value) -> Value {
+    let clean = |text: String| match text.contains('\0') {
+        true => text.replace('\0', ""),
+        false => text,
+    };
+    match json {
+        Value::String(text) => Value::String(clean(text)),
+        Value::Array(items) => items.into_iter().map(storable).collect(),
+        Value::Object(fields) => fields
+            .into_iter()
+            .map(|(name, value)| (clean(name), storable(value)))
+            .collect(),
+        other => other,
     }
 }
 

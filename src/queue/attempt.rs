@@ -92,4 +92,17 @@ impl Attempt {
             Claim::Cancelled => Err(StaleClaim::Cancelled(self.job)),
         }
     }
+
+    /// Gives the job's key away when the transaction of `db` commits: what was too late for this attempt to see can be
+    /// enqueued from then on, though the attempt has not ended.
+    ///
+    /// To be called after the rows are locked that decide whether another is needed: whoever changes them and enqueues
+    /// takes them in that order, too.
+    pub async fn release_key(&self, db: &mut PgConnection) -> Result<(), StaleClaim> {
+        if store::release_key(db, self.job, self.epoch).await? {
+            Ok(())
+        } else {
+            Err(StaleClaim::Gone(self.job))
+        }
+    }
 }

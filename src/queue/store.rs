@@ -48,6 +48,22 @@ pub(crate) async fn lock_claim(
     })
 }
 
+/// Takes the key from a job; `false` if the claim is gone.
+pub(crate) async fn release_key(
+    db: &mut PgConnection,
+    job: JobId,
+    epoch: i32,
+) -> sqlx::Result<bool> {
+    let done = sqlx::query(
+        "UPDATE queue.job SET unique_key = NULL WHERE id = $1 AND epoch = $2 AND state = 2",
+    )
+    .bind(job)
+    .bind(epoch)
+    .execute(db)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
 /// Wakes whoever listens.
 ///
 /// The commit need not reach the disk: what it says is not worth more than the moment.

@@ -1,5 +1,6 @@
 //! Jobs run here and now, with a mail server and a provider of the test's own outside.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -9,7 +10,8 @@ use jobs::effects::messages::Messages;
 use jobs::effects::sealed::MasterKeys;
 use jobs::{Ctx, Effects, Links};
 use leadmill::dev::smtp::Sink;
-use queue::{Drained, Wake};
+use queue::{Drained, Enqueued, Job, Wake};
+use sqlx::{Connection, PgConnection};
 use tokio::sync::OnceCell;
 
 use super::World;
@@ -19,6 +21,10 @@ use super::World;
 pub(super) struct Outside {
     mail: OnceCell<Sink>,
     provider: Mutex<String>,
+    /// Jobs were run, so none may be left.
+    worked: AtomicBool,
+    /// Unless the test says so.
+    leaves: AtomicBool,
 }
 
 impl World {
@@ -34,26 +40,33 @@ impl World {
         url.clone_into(&mut provider.unwrap_or_else(PoisonError::into_inner));
     }
 
-    /// What this world's jobs run with.
-    pub async fn ctx(&self) -> Ctx {
-        let provider = self.outside.provider.lock();
-        let provider = provider.unwrap_or_else(PoisonError::into_inner).clone();
-        let mail = MailSettings {
+    /// How this world's mail leaves.
+    pub async fn mail(&self) -> MailSettings {
+        MailSettings {
             url: self.mailbox().await.url().into(),
             from: "Leadmill <leadmill@example.test>".into(),
             step_timeout: Duration::from_secs(5),
             ..MailSettings::default()
-        };
-        let enrichment = EnrichmentSettings {
-            url: provider,
-            timeout: Duration::from_secs(2),
+        }
+    }
+
+    /// How this world's leads are looked up.
+    pub fn enrichment(&self) -> EnrichmentSettings {
+        let provider = self.outside.provider.lock();
+        EnrichmentSettings {
+            url: provider.unwrap_or_else(PoisonError::into_inner).clone(),
+            timeout: Duration::from_secs(1),
             allow_private: true,
             ..EnrichmentSettings::default()
-        };
+        }
+    }
+
+    /// What this world's jobs run with.
+    pub async fn ctx(&self) -> Ctx {
         let effects = Effects {
-            mail: Mailer::new(mail).unwrap(),
+            mail: Mailer::new(self.mail().await).unwrap(),
             messages: Messages::load(None).unwrap(),
-            enrich: Enricher::new(&enrichment).unwrap(),
+            enrich: Enricher::new(&self.enrichment()).unwrap(),
             keys: MasterKeys::default(),
             links: Links::new("https://leadmill.example.test"),
         };
@@ -61,10 +74,67 @@ impl World {
         Ctx::new(self.db.clone(), self.clock.clone(), wake, effects)
     }
 
-    /// Runs every job that is due, and those that follow from it, until none is.
+    /// Enqueues one job.
+    pub async fn enqueue<J: Job>(&self, job: &J) -> Enqueued {
+        let mut db = self.pool.acquire().await.unwrap();
+        queue::enqueue(&mut db, job).await.unwrap()
+    }
+
+    /// Runs every job that is due, and those that follow from it, until none is. What then still waits must run before
+    /// the world ends, or be left on purpose.
     pub async fn work(&self) -> Drained {
-        let ctx = self.ctx().await;
-        let drained = queue::drain(&self.pool, &jobs::registry(), &ctx).await;
+        self.work_with(&self.ctx().await).await
+    }
+
+    /// The same with another outside.
+    pub async fn work_with(&self, ctx: &Ctx) -> Drained {
+        self.outside.worked.store(true, Ordering::Relaxed);
+        let drained = queue::drain(&self.pool, &jobs::registry(), ctx).await;
         drained.unwrap()
     }
+
+    /// Runs what waits for its time as if that had come.
+    pub async fn work_early(&self) -> Drained {
+        sqlx::query("UPDATE queue.job SET run_at = now() WHERE run_at > now()")
+            .execute(&self.pool)
+            .await
+            .unwrap();
+        self.work().await
+    }
+
+    /// Jobs that were not run, or wait for another time, are meant to be there when the world ends.
+    pub fn leave_jobs(&self) {
+        self.outside.leaves.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Drop for World {
+    /// A test that works works everything.
+    fn drop(&mut self) {
+        let outside = &self.outside;
+        let worked = outside.worked.load(Ordering::Relaxed);
+        if !worked || outside.leaves.load(Ordering::Relaxed) || std::thread::panicking() {
+            return;
+        }
+        let live = std::thread::scope(|scope| {
+            let counted = scope.spawn(|| live_jobs(self.database.url()));
+            counted.join().expect("counting jobs")
+        });
+        assert!(live.is_empty(), "jobs are left: {live:?}");
+    }
+}
+
+/// The kinds of what is left in the queue.
+fn live_jobs(database: &str) -> Vec<String> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let mut db = PgConnection::connect(database).await.unwrap();
+        sqlx::query_scalar("SELECT kind FROM queue.job ORDER BY id LIMIT 10")
+            .fetch_all(&mut db)
+            .await
+            .unwrap()
+    })
 }

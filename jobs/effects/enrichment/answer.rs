@@ -16,6 +16,8 @@ const RATE_LIMITED: TimeDelta = TimeDelta::minutes(1);
 const OUT_OF_CREDITS: TimeDelta = TimeDelta::hours(1);
 /// When to ask again for what a provider is still looking for.
 const PENDING: TimeDelta = TimeDelta::seconds(30);
+/// Answers below 500 that no rule names and that may be another the next time: request timeout, too early.
+const MAY_PASS: [u16; 2] = [408, 425];
 /// No provider is left alone longer than that, whatever it says.
 const LONGEST: TimeDelta = TimeDelta::days(7);
 
@@ -113,7 +115,7 @@ impl ProviderConfig {
             Some(rule) => self.apply(rule, &fetched, now),
             None => Answer::Error {
                 why: format!("HTTP {}", fetched.status),
-                retryable: !(400..500).contains(&fetched.status),
+                retryable: fetched.status >= 500 || MAY_PASS.contains(&fetched.status),
             },
         };
         Reply {

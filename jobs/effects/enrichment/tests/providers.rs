@@ -145,7 +145,7 @@ async fn a_provider_of_ones_own_is_understood() {
             (429, &[("retry-after", "99999999999")], json!({}), "rate limited 604800"),
             (429, &[("retry-after", "soon")], json!({}), "rate limited 60"),
             (418, &[], json!({}), "error HTTP 418, retryable: false"),
-            (302, &[("location", "http://127.0.0.1/")], json!({}), "error HTTP 302, retryable: true"),
+            (302, &[("location", "http://127.0.0.1/")], json!({}), "error HTTP 302, retryable: false"),
         ],
     )
     .await;

@@ -1,0 +1,181 @@
+//! Whom news of a lead reaches, and how.
+
+use super::*;
+
+#[tokio::test]
+async fn news_of_a_lead_reaches_its_rep_by_bell_and_mail() {
+    let (world, org, boss) = staffed().await;
+    let ada = world.rep("Ada").await.user;
+    let lead = lead_with(&world, org, |capture| {
+        capture.assigned_to = Some(ada);
+        capture.details.message = Some("Please call me.\nSoon.".into());
+    })
+    .await;
+    world.enqueue(&score(org, lead)).await;
+
+    let drained = world.work().await;
+
+    assert_eq!(drained.failures(), []);
+    let told = news(&world, org, ada).await;
+    assert_eq!(told.len(), 1);
+    assert_eq!(told[0].title, "New lead: Jane Smith");
+    assert_eq!(told[0].lead_id, Some(lead));
+    assert_eq!(kinds(&world, org, boss).await, [""; 0]);
+    let mails = letters(&world).await;
+    assert_eq!(mails.len(), 1);
+    let mail = &mails[0];
+    assert_eq!(mail.header("To"), Some("Ada <ada@example.test>"));
+    assert_eq!(
+        mail.header("From"),
+        Some("Leadmill <leadmill@example.test>")
+    );
+    assert!(
+        mail.header("Message-ID")
+            .is_some_and(|id| id.ends_with("@example.test>"))
+    );
+    let page = format!("https://leadmill.example.test/dashboard/crm/leads/{lead}");
+    for part in [&mail.text, &mail.html] {
+        assert!(part.contains("Jane Smith"), "{part}");
+        assert!(part.contains(&page), "{part}");
+        assert!(part.contains("Please call me."), "{part}");
+    }
+    assert!(mail.html.contains("<html"), "{}", mail.html);
+    assert!(!mail.html.contains("<mj-"), "{}", mail.html);
+}
+
+#[tokio::test]
+async fn a_lead_that_is_nobodys_is_told_to_those_who_run_the_org() {
+    let (world, org, boss) = staffed().await;
+    let admin = world.member(org, "Admin", Role::Admin).await.user;
+    let ada = world.rep("Ada").await.user;
+    let viewer = world.member(org, "Viewer", Role::Viewer).await.user;
+    let lead = lead(&world, org).await;
+    world.enqueue(&notify(org, lead, Reason::Scored)).await;
+
+    world.work().await;
+
+    for (user, expected) in [(boss, 1), (admin, 1), (ada, 0), (viewer, 0)] {
+        assert_eq!(news(&world, org, user).await.len(), expected);
+    }
+    assert_eq!(world.mailbox().await.count(), 2);
+}
+
+#[tokio::test]
+async fn each_reason_is_told_once_and_becoming_hot_once_a_day() {
+    let (world, org, boss) = staffed().await;
+    let lead = lead(&world, org).await;
+    for reason in [
+        Reason::Scored,
+        Reason::TurnedHot,
+        Reason::Qualified,
+        Reason::Assigned,
+    ] {
+        for _ in 0..3 {
+            world.enqueue(&notify(org, lead, reason)).await;
+        }
+    }
+
+    let drained = world.work().await;
+
+    assert_eq!(drained.failures(), []);
+    let once = ["lead_scored", "lead_hot", "lead_qualified", "lead_assigned"];
+    let mut heard = kinds(&world, org, boss).await;
+    heard.sort_unstable();
+    let mut expected = once.to_vec();
+    expected.sort_unstable();
+    assert_eq!(heard, expected);
+    assert_eq!(world.mailbox().await.count(), 4);
+
+    world.clock.advance(chrono::TimeDelta::days(1));
+    world.enqueue(&notify(org, lead, Reason::TurnedHot)).await;
+    world.enqueue(&notify(org, lead, Reason::Scored)).await;
+    world.work().await;
+
+    assert_eq!(world.mailbox().await.count(), 5);
+}
+
+#[tokio::test]
+async fn people_are_told_in_the_ways_they_wish() {
+    let (world, org, boss) = staffed().await;
+    for (wishes, bell, mail) in [
+        (r#"{"email": false, "in_app": true}"#, 1, 0),
+        (r#"{"email": true, "in_app": false}"#, 0, 1),
+        (r#"{"email": false, "in_app": false}"#, 0, 0),
+        (r"{}", 1, 1),
+    ] {
+        let mut tx = world.db.org(org).await.unwrap();
+        sqlx::query("UPDATE memberships SET notify = $1::jsonb")
+            .bind(wishes)
+            .execute(&mut *tx)
+            .await
+            .unwrap();
+        tx.commit().await.unwrap();
+        let lead = lead(&world, org).await;
+        let (before, sent) = (
+            news(&world, org, boss).await.len(),
+            world.mailbox().await.count(),
+        );
+        world.enqueue(&notify(org, lead, Reason::Scored)).await;
+
+        world.work().await;
+
+        assert_eq!(
+            news(&world, org, boss).await.len() - before,
+            bell,
+            "{wishes}"
+        );
+        assert_eq!(world.mailbox().await.count() - sent, mail, "{wishes}");
+    }
+}
+
+#[tokio::test]
+async fn a_pool_that_gives_scored_leads_away_does_so_before_anybody_is_told() {
+    let (world, org, boss) = staffed().await;
+    let ada = world.rep("Ada").await.user;
+    let mut tx = world.db.org(org).await.unwrap();
+    sqlx::query("UPDATE assignment_pools SET auto_on = '{scored}'")
+        .execute(&mut *tx)
+        .await
+        .unwrap();
+    sqlx::query("DELETE FROM assignment_pool_members")
+        .execute(&mut *tx)
+        .await
+        .unwrap();
+    sqlx::query("INSERT INTO assignment_pool_members (org_id, pool_id, user_id, position) SELECT org_id, id, $1, 0 FROM assignment_pools")
+        .bind(ada)
+        .execute(&mut *tx)
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+    let lead = lead(&world, org).await;
+    world.enqueue(&score(org, lead)).await;
+
+    let drained = world.work().await;
+
+    assert_eq!(drained.failures(), []);
+    assert_eq!(find(&world, org, lead).await.assigned_to_user_id, Some(ada));
+    assert_eq!(kinds(&world, org, ada).await, ["lead_scored"]);
+    assert_eq!(kinds(&world, org, boss).await, [""; 0]);
+}
+
+#[tokio::test]
+async fn a_lead_that_is_gone_or_an_org_without_people_ends_the_job() {
+    let world = World::new().await;
+    let org = world.org().await;
+    let lead = lead(&world, org).await;
+    world.enqueue(&notify(org, lead, Reason::Scored)).await;
+    world
+        .enqueue(&notify(org, LeadId::new(), Reason::Scored))
+        .await;
+    world
+        .enqueue(&notify(OrgId::new(), lead, Reason::Scored))
+        .await;
+
+    let drained = world.work().await;
+
+    assert!(
+        drained.runs.iter().all(|ran| ran.outcome == "skipped"),
+        "{drained:?}"
+    );
+    assert_eq!(world.mailbox().await.count(), 0);
+}

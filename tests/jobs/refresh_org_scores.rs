@@ -1,0 +1,151 @@
+//! An org's leads are scored anew chunk by chunk, and only what changed is written.
+
+use domain::score::Cause;
+use domain::store::lead_history;
+use jobs::RefreshOrgScores;
+
+use super::*;
+
+/// More leads than one chunk takes.
+const MANY: i64 = 5_003;
+
+/// Lets a run at the present time go through the org.
+async fn refresh(world: &World, org: OrgId) -> queue::Drained {
+    let due_at = world.clock.now();
+    let after = None;
+    world
+        .enqueue(&RefreshOrgScores { org, due_at, after })
+        .await;
+    world.work().await
+}
+
+#[tokio::test]
+async fn a_large_org_is_done_in_chunks() {
+    let (world, org, boss) = staffed_at("2030-03-05T03:00:00Z").await;
+    let mut tx = world.db.org(org).await.unwrap();
+    sqlx::query(
+        "INSERT INTO leads (id, org_id, first_name, last_name, email, capture_channel, status, created_at) \
+         SELECT gen_random_uuid(), $1, 'Jane', 'Smith', 'jane-' || n || '@example.com', 'api', 'new', $3 \
+         FROM generate_series(1, $2) n",
+    )
+    .bind(org)
+    .bind(MANY)
+    .bind(world.clock.now())
+    .execute(&mut *tx)
+    .await
+    .unwrap();
+    tx.commit().await.unwrap();
+
+    let drained = refresh(&world, org).await;
+
+    assert_eq!(drained.failures(), []);
+    assert_eq!(drained.count("refresh_org_scores"), 2);
+    let mut tx = world.db.org(org).await.unwrap();
+    let (scored, kept): (i64, i64) = sqlx::query_as(
+        "SELECT (SELECT count(*) FROM leads WHERE score_total IS NOT NULL), (SELECT count(*) FROM lead_scores)",
+    )
+    .fetch_one(&mut *tx)
+    .await
+    .unwrap();
+    assert_eq!((scored, kept), (MANY, MANY));
+    assert_eq!(
+        kinds(&world, org, boss).await,
+        [""; 0],
+        "an old lead with a score is no news"
+    );
+    drop(tx);
+
+    world.clock.advance(chrono::TimeDelta::days(1));
+    refresh(&world, org).await;
+    let mut tx = world.db.org(org).await.unwrap();
+    let kept: i64 = sqlx::query_scalar("SELECT count(*) FROM lead_scores")
+        .fetch_one(&mut *tx)
+        .await
+        .unwrap();
+    assert_eq!(kept, MANY, "what came out the same is not kept again");
+}
+
+#[tokio::test]
+async fn a_run_that_is_done_again_writes_nothing() {
+    let (world, org, _) = staffed().await;
+    for _ in 0..3 {
+        lead(&world, org).await;
+    }
+    refresh(&world, org).await;
+    let before = everything(&world, org).await;
+
+    let drained = refresh(&world, org).await;
+
+    assert_eq!(drained.failures(), []);
+    assert_eq!(drained.count("refresh_org_scores"), 1);
+    assert_eq!(everything(&world, org).await, before);
+}
+
+#[tokio::test]
+async fn a_lead_that_turns_hot_or_qualifies_over_night_is_told() {
+    let (world, org, boss) = staffed().await;
+    let hot = lead_with(&world, org, |capture| {
+        capture.details.job_title = Some("CEO".into());
+        capture.details.estimated_value_minor = Some(100_000_000);
+        capture.company.name = Some("Example Inc".into());
+        capture.company.employees = Some(5_000);
+        capture.source = Some(domain::lead::SourceCategory::Referral);
+    })
+    .await;
+    let cold = lead(&world, org).await;
+
+    world.clock.advance(chrono::TimeDelta::days(1));
+    let drained = refresh(&world, org).await;
+
+    assert_eq!(drained.failures(), []);
+    let mut told: Vec<_> = news(&world, org, boss)
+        .await
+        .into_iter()
+        .map(|news| (news.kind, news.lead_id))
+        .collect();
+    told.sort();
+    assert_eq!(
+        told,
+        [
+            ("lead_hot".to_owned(), Some(hot)),
+            ("lead_qualified".to_owned(), Some(hot))
+        ]
+    );
+    let mut tx = world.db.org(org).await.unwrap();
+    let scores = lead_history::scores(&mut tx, org, cold, None, 10)
+        .await
+        .unwrap();
+    assert_eq!(scores.len(), 1);
+    assert_eq!(scores[0].computed_at, world.clock.now());
+    assert_eq!(scores[0].trigger, Cause::Refresh.as_str());
+}
+
+#[tokio::test]
+async fn closed_leads_and_those_scored_since_are_left_alone() {
+    let (world, org, _) = staffed().await;
+    let (closed, fresh) = (lead(&world, org).await, lead(&world, org).await);
+    let due_at = world.clock.now();
+    let mut tx = world.db.org(org).await.unwrap();
+    let lost = domain::command::Transition {
+        to: domain::status::Status::Lost,
+        reason: None,
+        reopen: false,
+    };
+    command::transition(&mut tx, &world.act(org), closed, &lost)
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+    world.clock.advance(chrono::TimeDelta::minutes(1));
+    world.enqueue(&score(org, fresh)).await;
+    world.work().await;
+    let scored = find(&world, org, fresh).await.score_updated_at;
+
+    let after = None;
+    world
+        .enqueue(&RefreshOrgScores { org, due_at, after })
+        .await;
+    world.work().await;
+
+    assert_eq!(find(&world, org, closed).await.score_total, None);
+    assert_eq!(find(&world, org, fresh).await.score_updated_at, scored);
+}
