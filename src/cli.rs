@@ -4,6 +4,7 @@ mod bench;
 mod check;
 mod completions;
 mod dev;
+mod enqueue;
 mod failure;
 mod jobs;
 mod listing;
@@ -71,6 +72,8 @@ enum Command {
     Check(check::Args),
     /// Look at jobs, run them again, call them off
     Jobs(jobs::Args),
+    /// Enqueue a job by its kind and payload
+    Enqueue(enqueue::Args),
     /// List the queues and how they stand
     Queues(queues::Args),
     /// List what runs by the clock
@@ -114,6 +117,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
             Command::Migrate(args) => migrate::run(&args, settings_with_database(&sources)?).await,
             Command::Check(args) => check::run(&args, &sources).await,
             Command::Jobs(args) => jobs::run(args, settings_with_database(&sources)?).await,
+            Command::Enqueue(args) => enqueue::run(args, settings_with_database(&sources)?).await,
             Command::Queues(args) => queues::run(&args, settings_with_database(&sources)?).await,
             Command::Schedules(args) => {
                 schedules::run(&args, settings_with_database(&sources)?).await

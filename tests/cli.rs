@@ -192,3 +192,34 @@ fn completions_are_written_for_each_shell() {
         );
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_is_enqueued_once_it_makes_sense() {
+    let world = World::new().await;
+    let env = [("DATABASE_URL", world.database_url())];
+    let run = |args: &[&str]| leadmill(args, &env);
+    let due = r#"{"due_at": "2030-03-04T03:00:00Z"}"#;
+
+    let made = run(&["enqueue", "refresh_scores", due]);
+    assert!(made.starts_with("exit 0\nEnqueued job "), "{made}");
+    let again = run(&["enqueue", "refresh_scores", due, "--json"]);
+    assert!(again.contains(r#""new": false"#), "{again}");
+    let unknown = run(&["enqueue", "refresh_scroes", due]);
+    assert!(
+        unknown.starts_with("exit 64\n") && unknown.contains("refresh_scores, "),
+        "{unknown}"
+    );
+    let wrong = run(&["enqueue", "refresh_scores", r#"{"due": 1}"#]);
+    assert!(
+        wrong.starts_with("exit 64\n") && wrong.contains("missing field `due_at`"),
+        "{wrong}"
+    );
+    let none = run(&["enqueue", "refresh_scores", "{"]);
+    assert!(none.starts_with("exit 64\n"), "{none}");
+    let later = run(&["enqueue", "remind_follow_ups", due, "--in", "1h"]);
+    assert!(later.starts_with("exit 0\n"), "{later}");
+
+    assert_eq!(world.work().await.count("refresh_scores"), 1);
+    let waiting = run(&["jobs", "ls", "--state", "scheduled"]);
+    assert!(waiting.contains("remind_follow_ups"), "{waiting}");
+}

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 
+use crate::enqueue::{self, Enqueue};
 use crate::{Attempt, Backoff, Job, JobResult};
 
 /// The kinds that a program knows, all run with the same context.
@@ -22,7 +23,7 @@ pub(crate) struct Kind<Ctx> {
     pub(crate) timeout: Duration,
     pub(crate) backoff: Backoff,
     pub(crate) run: Run<Ctx>,
-    check: fn(&str) -> Result<(), serde_json::Error>,
+    make: fn(&str) -> Result<Enqueue, serde_json::Error>,
 }
 
 /// Decodes a payload and begins its attempt.
@@ -64,7 +65,7 @@ impl<Ctx: Clone + Send + Sync + 'static> Registry<Ctx> {
             timeout: J::TIMEOUT,
             backoff: J::BACKOFF,
             run: run::<J>,
-            check: |payload| serde_json::from_str::<J>(payload).map(drop),
+            make: |payload| serde_json::from_str::<J>(payload).map(|job| enqueue::job(&job)),
         });
         self.names.insert(J::NAME);
         for name in std::iter::once(&J::NAME).chain(J::ALIASES) {
@@ -86,11 +87,16 @@ impl<Ctx: Clone + Send + Sync + 'static> Registry<Ctx> {
 
     /// Whether `payload` is one of `kind`: decoded, and no more.
     pub fn check(&self, kind: &str, payload: &serde_json::Value) -> Result<(), CheckError> {
+        self.make(kind, payload).map(drop)
+    }
+
+    /// The job of `kind` that `payload` describes, to be enqueued as if by the program itself: in its queue, under its key.
+    pub fn make(&self, kind: &str, payload: &serde_json::Value) -> Result<Enqueue, CheckError> {
         let kind = self
             .kinds
             .get(kind)
             .ok_or_else(|| CheckError::UnknownKind(kind.to_owned()))?;
-        (kind.check)(&payload.to_string()).map_err(|why| CheckError::Payload {
+        (kind.make)(&payload.to_string()).map_err(|why| CheckError::Payload {
             kind: kind.name,
             why,
         })
