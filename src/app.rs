@@ -9,6 +9,7 @@ use sqlx::PgPool;
 
 use crate::config::Config;
 use crate::stop::Stop;
+use crate::web::bells::Bells;
 use crate::web::rate_limit::Limits;
 use crate::web::view::Views;
 
@@ -25,6 +26,8 @@ pub struct App {
     pub wake: Wake,
     /// The pages.
     pub views: Views,
+    /// Whose bell rings.
+    pub bells: Bells,
     /// How often the public may send leads.
     pub limits: Arc<Limits>,
     /// Tells streams and readiness that the process is on its way out.
@@ -42,6 +45,7 @@ impl App {
         stop: Stop,
     ) -> Self {
         Self {
+            bells: Bells::new(pool.clone(), stop.clone()),
             limits: Arc::new(Limits::new(&config.intake)),
             config,
             views,

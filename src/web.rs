@@ -1,6 +1,7 @@
 //! What intake, API and console share on the way in and out.
 
 pub mod api_key;
+pub mod bells;
 pub mod body;
 pub mod client;
 pub mod cursor;

@@ -6,6 +6,7 @@ mod lead;
 mod leads;
 mod notifications;
 mod row;
+mod stream;
 
 use axum::Router;
 use axum::routing::{get, post};
@@ -31,4 +32,5 @@ pub(super) fn router() -> Router<App> {
             "/dashboard/crm/notifications/read",
             post(notifications::read),
         )
+        .route("/dashboard/crm/notifications/stream", get(stream::stream))
 }
