@@ -126,6 +126,8 @@ pub struct Run<'a> {
 /// Keeps the scores and shows them on their leads; answers which leads took theirs.
 ///
 /// A lead that was scored since the run's nominal time keeps what it has, so the latest score stays the one shown.
+///
+/// Leads are found by their ids: the join alone reads all leads there are for each chunk.
 pub async fn insert(
     db: &mut PgConnection,
     org: OrgId,
@@ -144,7 +146,7 @@ pub async fn insert(
             UPDATE leads SET score_total = given.score, score_band = given.band, score_version = $4,
                 score_hash = given.hash, score_updated_at = $5
             FROM given
-            WHERE leads.org_id = $1 AND leads.id = given.lead_id
+            WHERE leads.org_id = $1 AND leads.id = given.lead_id AND leads.id = ANY($6)
                 AND (leads.score_updated_at IS NULL OR leads.score_updated_at <= $5)
             RETURNING leads.id
         ), kept AS (
