@@ -1,8 +1,9 @@
-//! A line to the database that a test can cut and mend.
+//! A line to the database that a test can cut and mend, and that counts what is asked.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::sync::Notify;
 
@@ -12,6 +13,7 @@ pub struct Line {
     pub url: String,
     cut: Arc<AtomicBool>,
     changed: Arc<Notify>,
+    asked: Arc<AtomicUsize>,
 }
 
 impl Line {
@@ -24,17 +26,20 @@ impl Line {
             url: target.through(port),
             cut: Arc::default(),
             changed: Arc::default(),
+            asked: Arc::default(),
         };
         let (cut, changed) = (line.cut.clone(), line.changed.clone());
+        let asked = line.asked.clone();
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 if cut.load(Ordering::SeqCst) {
                     continue;
                 }
                 let (target, changed) = (target.clone(), changed.clone());
+                let asked = asked.clone();
                 tokio::spawn(async move {
                     tokio::select! {
-                        () = target.join(client) => {}
+                        () = target.join(client, &asked) => {}
                         () = changed.notified() => {}
                     }
                 });
@@ -47,6 +52,11 @@ impl Line {
     pub fn cut(&self) {
         self.cut.store(true, Ordering::SeqCst);
         self.changed.notify_waiters();
+    }
+
+    /// How many statements have been sent.
+    pub fn asked(&self) -> usize {
+        self.asked.load(Ordering::SeqCst)
     }
 
     /// Take connections again.
@@ -73,15 +83,82 @@ impl Target {
         format!("postgres://{user}@127.0.0.1:{port}/{database}?sslmode=disable")
     }
 
-    async fn join(&self, mut client: TcpStream) {
+    async fn join(&self, client: TcpStream, asked: &AtomicUsize) {
         let port = self.options.get_port();
         if let Some(folder) = self.options.get_socket() {
             let path = folder.join(format!(".s.PGSQL.{port}"));
-            if let Ok(mut server) = UnixStream::connect(path).await {
-                let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
+            if let Ok(server) = UnixStream::connect(path).await {
+                let (answers, questions) = server.into_split();
+                forward(client, answers, questions, asked).await;
             }
-        } else if let Ok(mut server) = TcpStream::connect((self.options.get_host(), port)).await {
-            let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
+        } else if let Ok(server) = TcpStream::connect((self.options.get_host(), port)).await {
+            let (answers, questions) = server.into_split();
+            forward(client, answers, questions, asked).await;
         }
+    }
+}
+
+/// Forwards both ways until one side ends.
+async fn forward(
+    mut client: TcpStream,
+    mut answers: impl AsyncRead + Unpin,
+    mut questions: impl AsyncWrite + Unpin,
+    asked: &AtomicUsize,
+) {
+    let (mut from_client, mut to_client) = client.split();
+    let there = async {
+        let mut counter = Counter::default();
+        let mut bytes = vec![0; 64 * 1024];
+        while let Ok(count) = from_client.read(&mut bytes).await {
+            if count == 0 || questions.write_all(&bytes[..count]).await.is_err() {
+                return;
+            }
+            asked.fetch_add(counter.feed(&bytes[..count]), Ordering::SeqCst);
+        }
+    };
+    tokio::select! {
+        () = there => {}
+        _ = tokio::io::copy(&mut answers, &mut to_client) => {}
+    }
+}
+
+/// Reads what a client sends: a greeting of length and text, then messages of kind, length and text.
+#[derive(Default)]
+struct Counter {
+    /// Of the message that is being read.
+    head: Vec<u8>,
+    /// Bytes of it that are still to come.
+    rest: usize,
+    greeted: bool,
+}
+
+impl Counter {
+    /// How many statements these bytes ask to execute.
+    fn feed(&mut self, mut bytes: &[u8]) -> usize {
+        let mut asked = 0;
+        while !bytes.is_empty() {
+            if self.rest > 0 {
+                let skipped = self.rest.min(bytes.len());
+                self.rest -= skipped;
+                bytes = &bytes[skipped..];
+                continue;
+            }
+            self.head.push(bytes[0]);
+            bytes = &bytes[1..];
+            let kind = usize::from(self.greeted);
+            if self.head.len() == kind + 4 {
+                let length = [
+                    self.head[kind],
+                    self.head[kind + 1],
+                    self.head[kind + 2],
+                    self.head[kind + 3],
+                ];
+                self.rest = u32::from_be_bytes(length) as usize - 4;
+                asked += usize::from(self.greeted && matches!(self.head[0], b'Q' | b'E'));
+                self.greeted = true;
+                self.head.clear();
+            }
+        }
+        asked
     }
 }

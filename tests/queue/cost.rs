@@ -1,11 +1,15 @@
 //! What it costs to wait.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use leadmill::config::Config;
+use queue::Worker;
 use sqlx::PgPool;
+use sqlx::postgres::PgPoolOptions;
 
 use super::cast::{Act, Stage, until, worker};
 use crate::harness::World;
+use crate::processes::proxy::Line;
 
 #[derive(Debug, sqlx::FromRow)]
 struct Reads {
@@ -68,5 +72,39 @@ async fn a_million_jobs_of_tomorrow_cost_an_idle_worker_nothing() {
     soon.enqueue(&mut db).await.unwrap();
     running.wake().notify();
     stage.until(1).await;
+    running.stop(Duration::from_secs(5)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_idle_process_asks_at_most_twice_a_second() {
+    let world = World::new().await;
+    let line = Line::to(world.database_url()).await;
+    let pool = PgPoolOptions::new().connect_lazy(&line.url).unwrap();
+    let pools = leadmill::work::pools(&Config::default(), &[]).unwrap();
+    let running = Worker::builder(pool, jobs::registry(), world.ctx().await)
+        .pools(pools)
+        .schedules(jobs::schedules())
+        .start()
+        .await
+        .unwrap();
+    // What is asked once, at the start, is over when a second has brought little.
+    let begun = async {
+        let mut before = 0;
+        while line.asked() == 0 || line.asked() > before + 3 {
+            before = line.asked();
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    };
+    let begun = tokio::time::timeout(Duration::from_secs(60), begun).await;
+    begun.expect("a worker becomes idle");
+
+    let (before, began) = (line.asked(), Instant::now());
+    while line.asked() < before + 20 {
+        assert!(began.elapsed() < Duration::from_secs(60));
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let per_second = 20.0 / began.elapsed().as_secs_f64();
+    println!("{per_second:.2} a second");
+    assert!(per_second <= 2.0, "{per_second:.2} a second");
     running.stop(Duration::from_secs(5)).await;
 }
