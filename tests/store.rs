@@ -1,16 +1,25 @@
 //! What the database keeps, and what commands leave behind.
 
+mod assignment;
 mod capture;
+mod edits;
+mod enrichment;
+mod every_table;
 mod history;
 mod isolation;
+mod ledger;
+mod rescore;
+mod scores;
 mod statuses;
 
+use domain::actor::Act;
 use domain::capture::Capture;
 use domain::command;
 use domain::id::{LeadId, OrgId};
 use domain::lead::{CaptureChannel, Details, Lead};
 use domain::store::lead_pages;
 use serde_json::Value;
+use sqlx::PgConnection;
 
 use crate::harness::World;
 
@@ -24,6 +33,18 @@ fn of(email: &str) -> Capture {
         },
         ..Capture::by(CaptureChannel::Api)
     }
+}
+
+/// What `work` gives, done in `org` by the platform and committed.
+async fn done<T>(
+    world: &World,
+    org: OrgId,
+    work: impl AsyncFnOnce(&mut PgConnection, &Act) -> T,
+) -> T {
+    let mut tx = world.db.org(org).await.unwrap();
+    let given = work(&mut tx, &world.act(org)).await;
+    tx.commit().await.unwrap();
+    given
 }
 
 /// The lead of a capture.

@@ -63,7 +63,7 @@ pub async fn rescore_chunk(
     let mut new = NewScores::default();
     let (mut same, mut bands, mut reached) = (Vec::new(), Vec::new(), Vec::new());
     for row in &rows {
-        if row.score_updated_at.is_some_and(|at| at > act.at) {
+        if row.score_updated_at.is_some_and(|at| at >= act.at) {
             continue;
         }
         let hash = row.inputs.hash(&fingerprint);

@@ -125,7 +125,8 @@ pub struct Run<'a> {
 
 /// Keeps the scores and shows them on their leads; answers which leads took theirs.
 ///
-/// A lead that was scored since the run's nominal time keeps what it has, so the latest score stays the one shown.
+/// A lead that was scored at the run's nominal time or later keeps what it has: the latest score stays the one shown, and a
+/// run that is done again changes nothing.
 ///
 /// Leads are found by their ids: the join alone reads all leads there are for each chunk.
 pub async fn insert(
@@ -147,7 +148,7 @@ pub async fn insert(
                 score_hash = given.hash, score_updated_at = $5
             FROM given
             WHERE leads.org_id = $1 AND leads.id = given.lead_id AND leads.id = ANY($6)
-                AND (leads.score_updated_at IS NULL OR leads.score_updated_at <= $5)
+                AND (leads.score_updated_at IS NULL OR leads.score_updated_at < $5)
             RETURNING leads.id
         ), kept AS (
             INSERT INTO lead_scores (id, org_id, lead_id, score, band, previous_score, version, profile_id, factors, trigger,

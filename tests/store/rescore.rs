@@ -1,0 +1,251 @@
+//! An org is scored anew, chunk by chunk, as if each lead had been scored alone.
+
+use std::collections::HashSet;
+
+use domain::clock::Timestamp;
+use domain::command::{self, Chunk, Transition};
+use domain::id::{LeadId, OrgId, RunId};
+use domain::score::Cause;
+use domain::status::Status;
+
+use super::{captured, done, of, read, value};
+use crate::harness::World;
+
+/// The whole of a run, in chunks of `size`.
+async fn run(world: &World, org: OrgId, run: RunId, due: Timestamp, size: usize) -> Vec<Chunk> {
+    let mut chunks: Vec<Chunk> = Vec::new();
+    loop {
+        let after = chunks.last().and_then(|chunk| chunk.next);
+        let chunk = done(world, org, async |tx, act| {
+            let mut act = act.clone();
+            act.at = due;
+            command::rescore_chunk(tx, &act, run, after, size)
+                .await
+                .unwrap()
+        })
+        .await;
+        let last = chunk.next.is_none();
+        chunks.push(chunk);
+        if last {
+            return chunks;
+        }
+    }
+}
+
+/// How many leads got another score.
+fn scored(chunks: &[Chunk]) -> usize {
+    chunks.iter().map(|chunk| chunk.scored).sum()
+}
+
+async fn with_titles(world: &World, org: OrgId, count: usize) -> Vec<LeadId> {
+    let mut leads = Vec::new();
+    for n in 0..count {
+        let mut capture = of(&format!("lead{n}@engines.test"));
+        capture.details.job_title = Some(["CEO", "Director", "Clerk"][n % 3].into());
+        leads.push(captured(world, org, &capture).await);
+    }
+    leads
+}
+
+/// Leads whose last score is not the one they show.
+const APART: &str = "SELECT count(*) FROM leads WHERE score_total IS DISTINCT FROM
+    (SELECT score FROM lead_scores WHERE lead_id = leads.id ORDER BY computed_at DESC, id DESC LIMIT 1)";
+
+#[tokio::test]
+async fn every_open_lead_is_seen_once_and_scored_as_it_would_be_alone() {
+    let world = World::new().await;
+    let org = world.org().await;
+    let leads = with_titles(&world, org, 7).await;
+    let closed = leads[6];
+    let how = Transition {
+        to: Status::Lost,
+        reason: None,
+        reopen: false,
+    };
+    done(&world, org, async |tx, act| {
+        command::transition(tx, act, closed, &how).await.unwrap()
+    })
+    .await;
+    world.clock.advance(chrono::TimeDelta::hours(1));
+
+    let chunks = run(&world, org, RunId::new(), world.clock.now(), 2).await;
+
+    assert_eq!(
+        chunks.iter().map(|c| c.seen).collect::<Vec<_>>(),
+        [2, 2, 2, 0]
+    );
+    assert_eq!(scored(&chunks), 6);
+    assert_eq!(read(&world, org, closed).await.score_total, None);
+    world.clock.advance(chrono::TimeDelta::hours(1));
+    for lead in &leads[..6] {
+        let by_run = read(&world, org, *lead).await;
+        assert_eq!(by_run.score_version.as_deref(), Some("v1.0"));
+        let alone = done(&world, org, async |tx, act| {
+            command::record_score(tx, act, *lead, Cause::Manual)
+                .await
+                .unwrap()
+        });
+        let alone = alone.await.unwrap().score;
+        assert_eq!(
+            (by_run.score_total, by_run.score_band),
+            (Some(alone.total), Some(alone.band))
+        );
+    }
+    assert_eq!(value::<i64>(&world, org, APART).await, 0);
+}
+
+#[tokio::test]
+async fn a_score_that_comes_out_as_before_is_not_kept_again() {
+    let world = World::new().await;
+    let org = world.org().await;
+    let leads = with_titles(&world, org, 5).await;
+    run(&world, org, RunId::new(), world.clock.now(), 10).await;
+    world.clock.advance(chrono::TimeDelta::days(1));
+    done(&world, org, async |tx, _| {
+        sqlx::query("UPDATE leads SET estimated_value_minor = 10000000 WHERE id = $1")
+            .bind(leads[2])
+            .execute(tx)
+            .await
+            .unwrap()
+    })
+    .await;
+
+    let chunks = run(&world, org, RunId::new(), world.clock.now(), 10).await;
+
+    assert_eq!((chunks[0].seen, chunks[0].scored), (5, 1));
+    assert_eq!(
+        value::<i64>(&world, org, "SELECT count(*) FROM lead_scores").await,
+        6
+    );
+    for lead in leads {
+        let shown = read(&world, org, lead).await.score_updated_at;
+        assert_eq!(shown, Some(world.clock.now()), "looked at, changed or not");
+    }
+    assert_eq!(value::<i64>(&world, org, APART).await, 0);
+}
+
+#[tokio::test]
+async fn an_org_may_keep_unchanged_scores_too() {
+    let world = World::new().await;
+    let org = world
+        .org_with(|new| new.settings.record_unchanged_scores = true)
+        .await;
+    with_titles(&world, org, 3).await;
+    run(&world, org, RunId::new(), world.clock.now(), 10).await;
+    world.clock.advance(chrono::TimeDelta::days(1));
+    let due = world.clock.now();
+    let twice = RunId::new();
+    assert_eq!(scored(&run(&world, org, twice, due, 10).await), 3);
+    assert_eq!(
+        scored(&run(&world, org, twice, due, 10).await),
+        0,
+        "a run that is done again"
+    );
+    assert_eq!(
+        value::<i64>(&world, org, "SELECT count(*) FROM lead_scores").await,
+        6
+    );
+}
+
+#[tokio::test]
+async fn a_run_that_is_done_again_changes_nothing_even_if_the_leads_did() {
+    let world = World::new().await;
+    let org = world.org().await;
+    with_titles(&world, org, 4).await;
+    let (again, due) = (RunId::new(), world.clock.now());
+    run(&world, org, again, due, 10).await;
+    done(&world, org, async |tx, _| {
+        sqlx::query("UPDATE leads SET estimated_value_minor = 10000000")
+            .execute(tx)
+            .await
+            .unwrap()
+    })
+    .await;
+    let count = "SELECT count(*) FROM lead_scores";
+    let events = "SELECT count(*) FROM domain_events WHERE type = 'lead.band_changed'";
+    let before = (
+        value::<i64>(&world, org, count).await,
+        value::<i64>(&world, org, events).await,
+    );
+
+    let chunks = run(&world, org, again, due, 10).await;
+
+    let after = (
+        value::<i64>(&world, org, count).await,
+        value::<i64>(&world, org, events).await,
+    );
+    assert_eq!((scored(&chunks), after), (0, before));
+    assert!(chunks[0].turned_hot.is_empty());
+    assert_eq!(value::<i64>(&world, org, APART).await, 0);
+}
+
+#[tokio::test]
+async fn a_lead_scored_since_the_run_was_due_keeps_that_score() {
+    let world = World::new().await;
+    let org = world.org().await;
+    let leads = with_titles(&world, org, 2).await;
+    let due = world.clock.now();
+    world.clock.advance(chrono::TimeDelta::minutes(5));
+    done(&world, org, async |tx, act| {
+        command::record_score(tx, act, leads[0], Cause::Behaviour)
+            .await
+            .unwrap()
+    })
+    .await;
+
+    let chunks = run(&world, org, RunId::new(), due, 10).await;
+
+    assert_eq!(scored(&chunks), 1);
+    assert_eq!(
+        read(&world, org, leads[0]).await.score_updated_at,
+        Some(world.clock.now())
+    );
+    assert_eq!(value::<i64>(&world, org, APART).await, 0);
+}
+
+#[tokio::test]
+async fn who_turned_hot_and_who_qualified_is_told_once() {
+    let world = World::new().await;
+    let org = world.org().await;
+    let leads = with_titles(&world, org, 3).await;
+    run(&world, org, RunId::new(), world.clock.now(), 10).await;
+    // The first becomes a dream of a lead, the second asked for a demonstration.
+    done(&world, org, async |tx, _| {
+        let sql = "UPDATE leads SET estimated_value_minor = 10000000, source_category = 'referral', first_name = 'Ada',
+            last_name = 'Lovelace', phone = '1', linkedin_url = 'x', source_url = 'x', country = 'GB',
+            company_name = 'x' WHERE id = $1";
+        sqlx::query(sql).bind(leads[0]).execute(&mut *tx).await.unwrap();
+        let sql = "UPDATE lead_behaviour SET demo_requested = true WHERE lead_id = $1";
+        sqlx::query(sql).bind(leads[1]).execute(tx).await.unwrap();
+    })
+    .await;
+
+    world.clock.advance(chrono::TimeDelta::days(1));
+    let first = run(&world, org, RunId::new(), world.clock.now(), 10).await;
+    world.clock.advance(chrono::TimeDelta::days(1));
+    let second = run(&world, org, RunId::new(), world.clock.now(), 10).await;
+
+    assert_eq!(first[0].turned_hot, [leads[0]]);
+    let qualified: HashSet<_> = first[0].qualified.iter().copied().collect();
+    assert_eq!(
+        qualified,
+        HashSet::from([leads[0], leads[1]]),
+        "a score of 60 qualifies too"
+    );
+    assert_eq!(
+        (second[0].turned_hot.len(), second[0].qualified.len()),
+        (0, 0)
+    );
+}
+
+#[tokio::test]
+async fn a_run_touches_one_org_only() {
+    let world = World::new().await;
+    let (here, there) = (world.org().await, world.another_org().await);
+    with_titles(&world, here, 2).await;
+    let theirs = with_titles(&world, there, 2).await;
+    run(&world, here, RunId::new(), world.clock.now(), 10).await;
+    for lead in theirs {
+        assert_eq!(read(&world, there, lead).await.score_total, None);
+    }
+}
