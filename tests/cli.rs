@@ -196,6 +196,7 @@ fn completions_are_written_for_each_shell() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_is_enqueued_once_it_makes_sense() {
     let world = World::new().await;
+    world.leave_jobs();
     let env = [("DATABASE_URL", world.database_url())];
     let run = |args: &[&str]| leadmill(args, &env);
     let due = r#"{"due_at": "2030-03-04T03:00:00Z"}"#;

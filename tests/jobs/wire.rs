@@ -4,6 +4,7 @@
 use domain::id::{IntakeEventId, MessageId};
 use jobs::{
     ProcessIntake, RefreshOrgScores, RefreshScores, RemindFollowUps, RemindOrgFollowUps, SendMail,
+    SendSignInLink,
 };
 use queue::Job;
 use serde_json::json;
@@ -55,6 +56,9 @@ fn every_kind_is_written_as_it_always_was() {
         }),
         line(&RemindFollowUps { due_at }),
         line(&RemindOrgFollowUps { org, due_at }),
+        line(&SendSignInLink {
+            email: "Mira@Rep.test".into(),
+        }),
     ];
     for reason in [
         Reason::Scored,
@@ -91,6 +95,7 @@ fn every_kind_is_written_as_it_always_was() {
     refresh_org_scores v1 score lane ORG:1898823600:ID {"org":"ORG","due_at":"2030-03-04T03:00:00Z","after":"ID"}
     remind_follow_ups v1 sweep - 1898823600 {"due_at":"2030-03-04T03:00:00Z"}
     remind_org_follow_ups v1 notify lane ORG:1898823600 {"org":"ORG","due_at":"2030-03-04T03:00:00Z"}
+    send_sign_in_link v1 mail - mira@rep.test {"email":"Mira@Rep.test"}
     notify_rep v1 notify lane - {"org":"ORG","lead":"ID","reason":"scored"}
     notify_rep v1 notify lane - {"org":"ORG","lead":"ID","reason":"turned_hot"}
     notify_rep v1 notify lane - {"org":"ORG","lead":"ID","reason":"qualified"}

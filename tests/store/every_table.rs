@@ -56,8 +56,8 @@ async fn at_work(world: &World, org: OrgId) {
             "INSERT INTO suppressions (org_id, email_norm, reason, created_at) VALUES ($1, 'ada@engines.test', 'manual', now())",
             "INSERT INTO notifications (id, org_id, user_id, kind, title, dedupe_key, created_at)
                 SELECT gen_random_uuid(), $1, user_id, 'lead_hot', 'x', 'x', now() FROM memberships LIMIT 1",
-            "INSERT INTO enrichment_runs (id, org_id, lead_id, provider_key, request_hash, started_at)
-                SELECT gen_random_uuid(), $1, id, 'pdl', 'x', now() FROM leads LIMIT 1",
+            "INSERT INTO enrichment_runs (id, org_id, lead_id, provider_key, request_hash, state)
+                SELECT gen_random_uuid(), $1, id, 'pdl', 'x', 'queued' FROM leads LIMIT 1",
         ] {
             sqlx::query(sql).bind(org).execute(&mut *tx).await.unwrap();
         }

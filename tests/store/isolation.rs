@@ -12,7 +12,14 @@ use crate::harness::World;
 /// Tables that belong to no org but to the platform or the machinery.
 const NOT_OF_AN_ORG: [&str; 1] = ["_sqlx_migrations"];
 /// Unique over all orgs on purpose: what routes a request to its org.
-const ROUTING: [&str; 5] = ["orgs", "users", "api_keys", "form_tokens", "sessions"];
+const ROUTING: [&str; 6] = [
+    "orgs",
+    "users",
+    "api_keys",
+    "form_tokens",
+    "sessions",
+    "sign_in_links",
+];
 
 #[tokio::test]
 async fn every_table_of_an_org_has_row_security_that_binds_its_owner_too() {

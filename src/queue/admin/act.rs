@@ -1,7 +1,7 @@
 //! Retry, cancel, delete; pause and resume.
 
 use serde::Serialize;
-use sqlx::{Connection, PgConnection};
+use sqlx::{Connection, PgConnection, Postgres, Transaction};
 
 /// What was done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -50,21 +50,24 @@ pub enum Refused {
 /// A dead letter goes on from the progress it had noted; one that was completed starts anew.
 pub async fn retry(db: &mut PgConnection, id: i64) -> Result<Act, Refused> {
     let mut tx = db.begin().await?;
-    let act = match lock(&mut tx, id).await? {
+    let done = hasten_or_bring_back(&mut tx, id).await;
+    end(tx, done).await
+}
+
+async fn hasten_or_bring_back(db: &mut PgConnection, id: i64) -> Result<Act, Refused> {
+    match lock(db, id).await? {
         Some(SCHEDULED) => {
             sqlx::query("UPDATE queue.job SET state = 0, run_at = now() WHERE id = $1")
                 .bind(id)
-                .execute(&mut *tx)
+                .execute(db)
                 .await?;
-            Act::Hastened
+            Ok(Act::Hastened)
         }
-        Some(RUNNING) => return Err(Refused::Running(id)),
-        Some(PARKED) => return Err(Refused::Parked(id)),
-        Some(_) => return Err(Refused::Ready(id)),
-        None => Act::Retried(bring_back(&mut tx, id).await?),
-    };
-    tx.commit().await?;
-    Ok(act)
+        Some(RUNNING) => Err(Refused::Running(id)),
+        Some(PARKED) => Err(Refused::Parked(id)),
+        Some(_) => Err(Refused::Ready(id)),
+        None => Ok(Act::Retried(bring_back(db, id).await?)),
+    }
 }
 
 async fn bring_back(db: &mut PgConnection, id: i64) -> Result<i64, Refused> {
@@ -98,14 +101,18 @@ async fn bring_back(db: &mut PgConnection, id: i64) -> Result<i64, Refused> {
 /// second, and soon after left off where it waits. If it comes to its end before that, it is what it is.
 pub async fn cancel(db: &mut PgConnection, id: i64, reason: &str) -> Result<Act, Refused> {
     let mut tx = db.begin().await?;
-    match lock(&mut tx, id).await? {
+    let done = call_off(&mut tx, id, reason).await;
+    end(tx, done).await
+}
+
+async fn call_off(db: &mut PgConnection, id: i64, reason: &str) -> Result<Act, Refused> {
+    match lock(db, id).await? {
         Some(RUNNING) => {
-            ask_to_stop(&mut tx, id, reason).await?;
-            tx.commit().await?;
+            ask_to_stop(db, id, reason).await?;
             return Ok(Act::Cancelling);
         }
         Some(_) => {}
-        None if is_finished(&mut tx, id).await? => return Err(Refused::Finished(id)),
+        None if is_finished(db, id).await? => return Err(Refused::Finished(id)),
         None => return Err(Refused::Unknown(id)),
     }
     sqlx::query(
@@ -120,9 +127,8 @@ pub async fn cancel(db: &mut PgConnection, id: i64, reason: &str) -> Result<Act,
     )
     .bind(id)
     .bind(reason)
-    .execute(&mut *tx)
+    .execute(db)
     .await?;
-    tx.commit().await?;
     Ok(Act::Cancelled)
 }
 
@@ -141,19 +147,32 @@ async fn ask_to_stop(db: &mut PgConnection, id: i64, reason: &str) -> sqlx::Resu
 /// Removes a job that is not running, history included.
 pub async fn delete(db: &mut PgConnection, id: i64) -> Result<Act, Refused> {
     let mut tx = db.begin().await?;
-    match lock(&mut tx, id).await? {
-        Some(RUNNING) => return Err(Refused::Running(id)),
+    let done = remove(&mut tx, id).await;
+    end(tx, done).await
+}
+
+async fn remove(db: &mut PgConnection, id: i64) -> Result<Act, Refused> {
+    match lock(db, id).await? {
+        Some(RUNNING) => Err(Refused::Running(id)),
         Some(_) => {
             sqlx::query("DELETE FROM queue.job WHERE id = $1")
                 .bind(id)
-                .execute(&mut *tx)
+                .execute(db)
                 .await?;
+            Ok(Act::Deleted)
         }
-        None if forget(&mut tx, id).await? => {}
-        None => return Err(Refused::Unknown(id)),
+        None if forget(db, id).await? => Ok(Act::Deleted),
+        None => Err(Refused::Unknown(id)),
     }
-    tx.commit().await?;
-    Ok(Act::Deleted)
+}
+
+/// Keeps what was done; of what was refused, lets go of the job before the answer, as a worker passes over a locked one.
+async fn end(tx: Transaction<'_, Postgres>, done: Result<Act, Refused>) -> Result<Act, Refused> {
+    match done {
+        Ok(_) => tx.commit().await?,
+        Err(_) => tx.rollback().await?,
+    }
+    done
 }
 
 /// Lets no job of a queue begin until it is resumed.

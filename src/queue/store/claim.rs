@@ -210,7 +210,7 @@ pub(crate) async fn older(
         r#"
         SELECT id, epoch
         FROM queue.job
-        WHERE state = 2 AND lease_by = $1 AND started_at < now() - $2
+        WHERE state = 2 AND lease_by = $1 AND started_at < now() - $2::interval
         "#,
     )
     .bind(node)

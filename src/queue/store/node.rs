@@ -92,7 +92,7 @@ pub(crate) async fn rescue(
             FOR UPDATE SKIP LOCKED
         ), back AS (
             UPDATE queue.job j
-            SET state = 1, run_at = now() + random() * $3, lease_by = NULL, started_at = NULL,
+            SET state = 1, run_at = now() + random() * $3::interval, lease_by = NULL, started_at = NULL,
                 errors = queue.with_error(errors, attempt, $2, lease_by)
             FROM lost
             WHERE j.id = lost.id AND NOT lost.last
