@@ -6,6 +6,7 @@ mod failed;
 mod frame;
 mod guard;
 mod moment;
+mod ops;
 mod rep;
 mod sign_in;
 mod words;
@@ -26,5 +27,6 @@ pub fn router(app: &App) -> Router<App> {
         .route("/dashboard", get(async || Redirect::to("/dashboard/crm")))
         .merge(sign_in::router())
         .merge(rep::router())
+        .merge(ops::router())
         .layer(middleware::from_fn_with_state(app.clone(), guard::guard))
 }

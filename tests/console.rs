@@ -2,6 +2,7 @@
 
 mod door;
 mod leads;
+mod ops;
 
 use axum::body::Body;
 use axum::http::{Method, Request, Response, StatusCode, header};

@@ -83,8 +83,16 @@ impl Parameters {
         value
     }
 
-    fn parsed<T: std::str::FromStr>(&mut self, name: &str, what: &str) -> Option<T> {
+    /// A value of which `what` says how it is written.
+    pub fn parsed<T: std::str::FromStr>(&mut self, name: &str, what: &str) -> Option<T> {
         self.take(name, what, |text| text.parse().ok())
+    }
+
+    /// Some text.
+    pub fn text(&mut self, name: &str) -> Option<String> {
+        self.take(name, "text", |text| {
+            (!text.contains('\0')).then(|| text.to_owned())
+        })
     }
 
     /// Whether a switch is on.
@@ -184,9 +192,7 @@ impl LeadQuery {
                 .unwrap_or_default(),
             follow_up_by: given.instant("follow_up_by"),
             tags: [given.take_all("tag"), given.take_all("tags")].concat(),
-            words: given.take("q", "text", |text| {
-                (!text.contains('\0')).then(|| text.to_owned())
-            }),
+            words: given.text("q"),
             after: given.cursor::<(Timestamp, LeadId)>(),
             ..Filter::default()
         };

@@ -142,7 +142,11 @@ pub(super) fn method(method: ContactMethod) -> &'static str {
 
 /// A code with its first letter large and its underscores gone.
 pub(super) fn spoken(code: &str) -> String {
-    let text = code.replace(['_', '.'], " ");
+    sentence(&code.replace(['_', '.'], " "))
+}
+
+/// The same with its first letter large.
+pub(super) fn sentence(text: &str) -> String {
     let mut letters = text.chars();
     let first = letters.next().map(|first| first.to_uppercase().to_string());
     first.unwrap_or_default() + letters.as_str()
@@ -188,6 +192,7 @@ pub(super) fn said(word: &str) -> Option<String> {
         "read" => "Marked as read.".into(),
         "retried" => format!("Running {jobs} again."),
         "cancelled" => format!("Called off {jobs}."),
+        "deleted" => format!("Removed {jobs}."),
         "nothing" => "Nothing was done: none of the chosen jobs could be.".into(),
         "signed_out" => "You are signed out.".into(),
         _ => return None,

@@ -5,6 +5,7 @@
 
 mod act;
 mod explain;
+mod health;
 mod jobs;
 mod overview;
 
@@ -16,9 +17,10 @@ pub use crate::schedule::{
 };
 pub use act::{Act, Refused, cancel, delete, pause_queue, resume_queue, retry};
 pub use explain::{Waiting, explain};
+pub use health::{DatabaseRow, database};
 pub use jobs::{Cursor, Filter, JobDetail, JobRow, Listing, list, show};
 pub use overview::{
-    Counted, FailureRow, MinuteRow, NodeRow, QueueRow, failures, nodes, queues, rates,
+    Counted, FailureRow, MinuteRow, NodeRow, QueueRow, Share, failures, nodes, queues, rates,
 };
 
 /// Counts stop here; more is shown as "10,000+".

@@ -1,7 +1,7 @@
 //! What people see of the queue and may do to it.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use queue::admin::{self, Act, Counted, Cursor, Filter, Refused, Waiting};
+use queue::admin::{self, Act, Counted, Cursor, Filter, Refused, Share, Waiting};
 use serde_json::json;
 use sqlx::PgConnection;
 
@@ -346,7 +346,7 @@ async fn failures_are_grouped_by_what_they_have_in_common() {
     )
     .await;
 
-    let groups = admin::failures(&mut db).await.unwrap();
+    let groups = admin::failures(&mut db, Share::default()).await.unwrap();
     let told: Vec<_> = groups
         .iter()
         .map(|group| (group.fingerprint.as_str(), group.count.0))
@@ -357,12 +357,22 @@ async fn failures_are_grouped_by_what_they_have_in_common() {
     );
     assert_eq!(groups[0].sample, last);
 
-    let minutes = admin::rates(&mut db, Some("mail")).await.unwrap();
+    let of = |queue| Share {
+        queue: Some(queue),
+        lane: None,
+    };
+    let minutes = admin::rates(&mut db, of("mail")).await.unwrap();
     assert_eq!(minutes.len(), 60);
     assert_eq!(
         minutes.iter().map(|minute| minute.discarded).sum::<i64>(),
         2
     );
-    let none = admin::rates(&mut db, Some("other")).await.unwrap();
+    assert_eq!(minutes.iter().map(|minute| minute.made).sum::<i64>(), 2);
+    let lane = Share {
+        queue: None,
+        lane: Some(uuid::Uuid::nil()),
+    };
+    assert_eq!(admin::failures(&mut db, lane).await.unwrap().len(), 0);
+    let none = admin::rates(&mut db, of("other")).await.unwrap();
     assert_eq!(none.iter().map(|minute| minute.discarded).sum::<i64>(), 0);
 }

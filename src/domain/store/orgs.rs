@@ -1,6 +1,7 @@
 //! Orgs: found by whoever needs their rules, made by the platform.
 
 use sqlx::{PgConnection, types::Json};
+use uuid::Uuid;
 
 use crate::{
     id::OrgId,
@@ -33,6 +34,14 @@ pub async fn find_by_slug(db: &mut PgConnection, slug: &str) -> sqlx::Result<Opt
     .bind(slug)
     .fetch_optional(db)
     .await
+}
+
+/// The names of those of `ids` that are orgs; asked as the platform.
+pub async fn names(db: &mut PgConnection, ids: &[Uuid]) -> sqlx::Result<Vec<(Uuid, String)>> {
+    sqlx::query_as("SELECT id, name FROM orgs WHERE id = ANY($1)")
+        .bind(ids)
+        .fetch_all(db)
+        .await
 }
 
 /// At most `limit` active orgs behind `after`, in the order of their ids; asked as the platform.

@@ -5,6 +5,7 @@ use std::fmt::{self, Display};
 use chrono::{DateTime, Utc};
 use serde::{Serialize, Serializer};
 use sqlx::PgConnection;
+use uuid::Uuid;
 
 use super::{COUNTED_TO, question};
 
@@ -92,37 +93,67 @@ pub async fn queues(db: &mut PgConnection) -> sqlx::Result<Vec<QueueRow>> {
     .await
 }
 
-/// What was finished in one minute.
+/// Whose work is looked at; what is left out does not limit.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Share<'a> {
+    /// Of this queue.
+    pub queue: Option<&'a str>,
+    /// Of this lane.
+    pub lane: Option<Uuid>,
+}
+
+/// What came in and went out in one minute.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, sqlx::FromRow)]
 pub struct MinuteRow {
     /// The minute.
     pub minute: DateTime<Utc>,
+    /// Jobs made.
+    pub made: i64,
     /// Jobs completed or skipped.
     pub done: i64,
     /// Jobs that ended as dead letters.
     pub discarded: i64,
 }
 
-/// The last hour minute by minute, quiet ones included; of one queue or of all.
-pub async fn rates(db: &mut PgConnection, queue: Option<&str>) -> sqlx::Result<Vec<MinuteRow>> {
+/// The last hour minute by minute, quiet ones included.
+///
+/// What was made within the hour is still live or was finished within the hour.
+pub async fn rates(db: &mut PgConnection, share: Share<'_>) -> sqlx::Result<Vec<MinuteRow>> {
     let mut tx = question(db).await?;
     sqlx::query_as(
         r#"
-        SELECT m.minute, count(h.id) FILTER (WHERE h.outcome IN ('completed', 'skipped')) AS done,
-            count(h.id) FILTER (WHERE h.outcome = 'discarded') AS discarded
-        FROM generate_series(date_trunc('minute', now()) - interval '59 minutes', date_trunc('minute', now()),
-            interval '1 minute') AS m (minute)
-        LEFT JOIN (
-            SELECT id, outcome, date_trunc('minute', finished_at) AS minute
-            FROM queue.job_history
-            WHERE finished_at >= date_trunc('minute', now()) - interval '59 minutes'
-                AND ($1::text IS NULL OR queue = $1)
-        ) h ON h.minute = m.minute
-        GROUP BY m.minute
+        WITH hour AS (
+            SELECT date_trunc('minute', now()) - interval '59 minutes' AS start
+        ), finished AS (
+            SELECT outcome, created_at, date_trunc('minute', finished_at) AS minute
+            FROM queue.job_history, hour
+            WHERE finished_at >= start AND ($1::text IS NULL OR queue = $1) AND ($2::uuid IS NULL OR lane = $2)
+        ), done AS (
+            SELECT minute, count(*) FILTER (WHERE outcome IN ('completed', 'skipped')) AS done,
+                count(*) FILTER (WHERE outcome = 'discarded') AS discarded
+            FROM finished
+            GROUP BY minute
+        ), made AS (
+            SELECT date_trunc('minute', created_at) AS minute, count(*) AS made
+            FROM (
+                SELECT created_at FROM finished
+                UNION ALL
+                SELECT created_at FROM queue.job
+                WHERE ($1::text IS NULL OR queue = $1) AND ($2::uuid IS NULL OR lane = $2)
+            ) every, hour
+            WHERE created_at >= start
+            GROUP BY 1
+        )
+        SELECT m.minute, coalesce(made, 0) AS made, coalesce(done, 0) AS done, coalesce(discarded, 0) AS discarded
+        FROM hour
+        CROSS JOIN generate_series(start, start + interval '59 minutes', interval '1 minute') AS m (minute)
+        LEFT JOIN done USING (minute)
+        LEFT JOIN made USING (minute)
         ORDER BY m.minute
         "#,
     )
-    .bind(queue)
+    .bind(share.queue)
+    .bind(share.lane)
     .fetch_all(&mut *tx)
     .await
 }
@@ -147,7 +178,7 @@ pub struct FailureRow {
 }
 
 /// The newest dead letters grouped by their error, the most frequent first.
-pub async fn failures(db: &mut PgConnection) -> sqlx::Result<Vec<FailureRow>> {
+pub async fn failures(db: &mut PgConnection, share: Share<'_>) -> sqlx::Result<Vec<FailureRow>> {
     let mut tx = question(db).await?;
     sqlx::query_as(
         r#"
@@ -158,7 +189,7 @@ pub async fn failures(db: &mut PgConnection) -> sqlx::Result<Vec<FailureRow>> {
                 left(coalesce(errors -> -1 ->> 'error', reason, ''), 200),
                 '[0-9a-fA-F]{8}-[0-9a-fA-F-]{27}|[0-9]+', '#', 'g') AS fingerprint
             FROM queue.job_history
-            WHERE outcome = 'discarded'
+            WHERE outcome = 'discarded' AND ($2::text IS NULL OR queue = $2) AND ($3::uuid IS NULL OR lane = $3)
             ORDER BY finished_at DESC, id DESC
             LIMIT $1
         ) newest
@@ -168,6 +199,8 @@ pub async fn failures(db: &mut PgConnection) -> sqlx::Result<Vec<FailureRow>> {
         "#,
     )
     .bind(COUNTED_TO + 1)
+    .bind(share.queue)
+    .bind(share.lane)
     .fetch_all(&mut *tx)
     .await
 }

@@ -1,0 +1,69 @@
+//! What operations works with: how things are now, jobs, and one job.
+
+mod act;
+mod alarm;
+mod chart;
+mod filter;
+mod job;
+mod jobs;
+mod now;
+mod row;
+
+use axum::Router;
+use axum::routing::{get, post};
+use domain::store::Tx;
+use uuid::Uuid;
+
+use crate::app::App;
+use crate::commands::Refused;
+use crate::web::session::Session;
+
+pub(super) fn router() -> Router<App> {
+    Router::new()
+        .route("/ops", get(now::show))
+        .route("/ops/jobs", get(jobs::list))
+        .route("/ops/jobs/act", post(act::act))
+        .route("/ops/jobs/{id}", get(job::show))
+}
+
+/// Whose jobs a person sees: those who run the platform all of them, those who run an org its own.
+#[derive(Debug, Clone, Copy)]
+struct Sight {
+    /// The only lane they see.
+    lane: Option<Uuid>,
+}
+
+impl Sight {
+    fn of(session: &Session) -> Result<Self, Refused> {
+        session.may_operate()?;
+        let own = session.member.org.uuid();
+        Ok(Self {
+            lane: (!session.operator).then_some(own),
+        })
+    }
+
+    /// Whether a job of `lane` is theirs to see.
+    fn takes_in(self, lane: Option<Uuid>) -> bool {
+        self.lane.is_none() || self.lane == lane
+    }
+
+    /// A transaction that sees the queue, and of the orgs no more than they may.
+    async fn begin(self, app: &App, session: &Session) -> Result<Tx, Refused> {
+        match self.lane {
+            None => Ok(app.db.platform().await?),
+            Some(_) => session.begin(app).await,
+        }
+    }
+}
+
+/// What a question found, unless the database gave up on it for taking too long.
+fn in_time<T>(found: sqlx::Result<T>) -> sqlx::Result<Option<T>> {
+    const QUERY_CANCELED: &str = "57014";
+    match found {
+        Ok(found) => Ok(Some(found)),
+        Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some(QUERY_CANCELED) => {
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}

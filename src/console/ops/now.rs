@@ -1,0 +1,245 @@
+//! How things are: what needs somebody, the last hour, queues, failures, workers, schedules, the database.
+
+use axum::extract::{RawQuery, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use queue::admin::{self, DatabaseRow, FailureRow, NodeRow, QueueRow, ScheduleRow, Share};
+use serde::Serialize;
+use sqlx::PgConnection;
+
+use super::alarm::{Alarm, Facts};
+use super::chart::Chart;
+use super::row::Reader;
+use super::{Sight, in_time};
+use crate::app::App;
+use crate::console::Failed;
+use crate::console::frame::Frame;
+use crate::console::moment::{Moment, span};
+use crate::web::session::Session;
+
+/// Minutes over which a rate is told.
+const RATE_OVER: usize = 5;
+
+/// The page.
+#[derive(Debug, Serialize)]
+struct NowPage {
+    frame: Frame,
+    /// When it was looked, on the reader's clock.
+    at: Moment,
+    /// Whether all orgs are looked at, and the machinery.
+    whole: bool,
+    alarms: Vec<Alarm>,
+    cards: Vec<Card>,
+    chart: Option<Chart>,
+    queues: Vec<Queue>,
+    failures: Vec<Failure>,
+    workers: Vec<Worker>,
+    schedules: Vec<Schedule>,
+    database: Option<Database>,
+}
+
+/// A figure.
+#[derive(Debug, Serialize)]
+struct Card {
+    figure: String,
+    text: &'static str,
+}
+
+#[derive(Debug, Serialize)]
+struct Queue {
+    #[serde(flatten)]
+    row: QueueRow,
+    oldest: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Failure {
+    #[serde(flatten)]
+    row: FailureRow,
+    first: Moment,
+    last: Moment,
+}
+
+#[derive(Debug, Serialize)]
+struct Worker {
+    #[serde(flatten)]
+    row: NodeRow,
+    up: Moment,
+    seen: String,
+}
+
+#[derive(Debug, Serialize)]
+struct Schedule {
+    #[serde(flatten)]
+    row: ScheduleRow,
+    last: Option<Moment>,
+    next: Option<Moment>,
+    /// By how much the last tick was late.
+    late: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Database {
+    #[serde(flatten)]
+    row: DatabaseRow,
+    size: String,
+    oldest: Option<String>,
+}
+
+/// `GET /ops`.
+pub(super) async fn show(
+    State(app): State<App>,
+    session: Session,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Failed> {
+    let sight = Sight::of(&session)?;
+    let query = query.unwrap_or_default();
+    let mut tx = session.begin(&app).await?;
+    let frame = Frame::new(&mut tx, &session, "Now", "now", &query).await?;
+    drop(tx);
+
+    let share = Share {
+        queue: None,
+        lane: sight.lane,
+    };
+    let whole = sight.lane.is_none();
+    let mut tx = sight.begin(&app, &session).await?;
+    let minutes = in_time(admin::rates(&mut tx, share).await)?;
+    let mut facts = if whole {
+        machinery(&mut tx).await?
+    } else {
+        Facts::default()
+    };
+    facts.failures = in_time(admin::failures(&mut tx, share).await)?.unwrap_or_default();
+    let reader = Reader::new(&mut tx, app.clock.now(), session.zone, [].into_iter()).await?;
+
+    let page = NowPage {
+        at: reader.moment(reader.now),
+        whole,
+        alarms: facts.alarms(),
+        cards: cards(&facts, minutes.as_deref(), whole),
+        chart: minutes.map(|minutes| Chart::of(&minutes, session.zone)),
+        failures: facts
+            .failures
+            .into_iter()
+            .map(|row| Failure {
+                first: reader.moment(row.first_at),
+                last: reader.moment(row.last_at),
+                row,
+            })
+            .collect(),
+        queues: facts
+            .queues
+            .into_iter()
+            .map(|row| Queue {
+                oldest: row.oldest_ready_seconds.map(span),
+                row,
+            })
+            .collect(),
+        workers: facts
+            .nodes
+            .into_iter()
+            .map(|row| Worker {
+                up: reader.moment(row.started_at),
+                seen: span(row.seen_seconds_ago),
+                row,
+            })
+            .collect(),
+        schedules: facts
+            .schedules
+            .into_iter()
+            .map(|row| Schedule {
+                last: row.last_due.map(|at| reader.moment(at)),
+                next: row.next_due.map(|at| reader.moment(at)),
+                late: row
+                    .last_fired
+                    .zip(row.last_due)
+                    .map(|(fired, due)| span((fired - due).as_seconds_f64())),
+                row,
+            })
+            .collect(),
+        database: facts.database.map(|row| Database {
+            size: size(row.bytes),
+            oldest: row.oldest_transaction_seconds.map(span),
+            row,
+        }),
+        frame,
+    };
+    Ok(app
+        .views
+        .page(StatusCode::OK, "console/ops/now.html", &page))
+}
+
+/// How the queues, workers, schedules and the database are.
+async fn machinery(db: &mut PgConnection) -> sqlx::Result<Facts> {
+    Ok(Facts {
+        queues: in_time(admin::queues(db).await)?.unwrap_or_default(),
+        nodes: in_time(admin::nodes(db).await)?.unwrap_or_default(),
+        schedules: admin::schedules(db).await?,
+        failures: Vec::new(),
+        database: in_time(admin::database(db).await)?,
+    })
+}
+
+fn cards(facts: &Facts, minutes: Option<&[admin::MinuteRow]>, whole: bool) -> Vec<Card> {
+    let mut cards = Vec::new();
+    if whole {
+        let sum = |of: fn(&QueueRow) -> i64| {
+            let most = facts.queues.iter().map(of).sum::<i64>();
+            admin::Counted(most).to_string()
+        };
+        let oldest = facts
+            .queues
+            .iter()
+            .filter_map(|queue| queue.oldest_ready_seconds);
+        let oldest = oldest.max_by(f64::total_cmp);
+        cards.push(Card {
+            figure: sum(|queue| queue.ready.0),
+            text: "wait for a worker",
+        });
+        cards.push(Card {
+            figure: oldest.map_or_else(|| "–".into(), span),
+            text: "waits the first of them",
+        });
+        cards.push(Card {
+            figure: sum(|queue| queue.running.0),
+            text: "run",
+        });
+        cards.push(Card {
+            figure: sum(|queue| queue.scheduled.0),
+            text: "wait for their time",
+        });
+        let alive = facts.nodes.iter().filter(|node| node.alive).count();
+        cards.push(Card {
+            figure: alive.to_string(),
+            text: "workers",
+        });
+    }
+    if let Some(minutes) = minutes {
+        // The minute that has just begun says nothing yet.
+        let whole_minutes = minutes.iter().rev().skip(1).take(RATE_OVER);
+        let done: i64 = whole_minutes.map(|minute| minute.done).sum();
+        cards.push(Card {
+            figure: format!("{:.1}", done as f64 / RATE_OVER as f64),
+            text: "done a minute",
+        });
+        let discarded: i64 = minutes.iter().map(|minute| minute.discarded).sum();
+        cards.push(Card {
+            figure: discarded.to_string(),
+            text: "dead letters this hour",
+        });
+    }
+    cards
+}
+
+/// Bytes as people say them.
+fn size(bytes: i64) -> String {
+    let mut amount = bytes as f64;
+    for unit in ["B", "kB", "MB", "GB"] {
+        if amount < 1_000.0 {
+            return format!("{amount:.0} {unit}");
+        }
+        amount /= 1_000.0;
+    }
+    format!("{amount:.1} TB")
+}
