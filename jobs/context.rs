@@ -7,7 +7,7 @@ use domain::actor::{Act, Actor};
 use domain::clock::Clock;
 use domain::id::{LeadId, OrgId};
 use domain::store::{Db, Tx, orgs};
-use queue::{Attempt, Wake};
+use queue::{Attempt, JobId, Wake};
 use sqlx::PgConnection;
 
 use crate::effects::enrichment::Enricher;
@@ -114,18 +114,13 @@ impl Links {
         format!("{}/dashboard/crm/today", self.base)
     }
 
-    /// Where people say what they are told about.
-    pub fn settings(&self) -> String {
+    /// What a person was told.
+    pub fn news(&self) -> String {
         format!("{}/dashboard/crm/notifications", self.base)
     }
 
-    /// Where providers are set up.
-    pub fn integrations(&self) -> String {
-        format!("{}/dashboard/crm/integrations", self.base)
-    }
-
-    /// What came in and needs a person.
-    pub fn intake(&self) -> String {
-        format!("{}/ops/intake", self.base)
+    /// A job, with what went wrong in it.
+    pub fn job(&self, job: JobId) -> String {
+        format!("{}/ops/jobs/{job}", self.base)
     }
 }

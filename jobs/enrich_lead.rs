@@ -15,7 +15,7 @@ use domain::org::Org;
 use domain::score::Cause;
 use domain::store::enrichment::{self, RunState};
 use domain::store::{Tx, lead_pages, leads, members, orgs};
-use queue::{Attempt, Job, JobResult, Key, Outcome};
+use queue::{Attempt, Job, JobId, JobResult, Key, Outcome};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tracing::warn;
@@ -112,8 +112,13 @@ impl EnrichLead {
                     provider = candidate.key,
                     "A provider cannot be asked: {error:#}"
                 );
-                self.refused(ctx, org, &candidate.key, "its set-up has a mistake")
-                    .await?;
+                self.refused(
+                    ctx,
+                    attempt.job,
+                    org,
+                    (&candidate.key, "its set-up has a mistake"),
+                )
+                .await?;
                 return Ok(Finding::Failed(Said::Error));
             }
         };
@@ -201,7 +206,8 @@ impl EnrichLead {
         }
         tx.commit().await?;
         if let Some(why) = read.refused {
-            self.refused(ctx, org, &provider.key, why).await?;
+            self.refused(ctx, attempt.job, org, (&provider.key, why))
+                .await?;
         }
         Ok(read.finding)
     }
@@ -288,7 +294,13 @@ impl EnrichLead {
     }
 
     /// Tells those who run the org, once a day, that a provider needs them.
-    async fn refused(&self, ctx: &Ctx, org: &Org, provider: &str, why: &str) -> anyhow::Result<()> {
+    async fn refused(
+        &self,
+        ctx: &Ctx,
+        job: JobId,
+        org: &Org,
+        (provider, why): (&str, &str),
+    ) -> anyhow::Result<()> {
         let now = ctx.clock.now();
         let mut tx: Tx = ctx.db.org(self.org).await?;
         let people = members::admins(&mut tx, self.org).await?;
@@ -305,7 +317,7 @@ impl EnrichLead {
             frame,
             provider: provider.to_owned(),
             answer: why.to_owned(),
-            url: ctx.effects.links.integrations(),
+            url: ctx.effects.links.job(job),
         };
         let heard = ctx.tell(&mut tx, org, &people, &news, message).await?;
         ctx.commit(tx).await?;

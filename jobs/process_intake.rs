@@ -57,7 +57,7 @@ impl Job for ProcessIntake {
         }
         if !org.is_active() {
             let why = "the organisation takes no leads at present";
-            return self.quarantine(ctx, tx, &org, &event, why).await;
+            return self.quarantine(ctx, attempt, tx, &org, &event, why).await;
         }
 
         let act = ctx.act(self.org, attempt);
@@ -68,7 +68,7 @@ impl Job for ProcessIntake {
             Err(refused @ (CommandError::Invalid { .. } | CommandError::NotFound(_))) => {
                 attempted.rollback().await?;
                 return self
-                    .quarantine(ctx, tx, &org, &event, &refused.to_string())
+                    .quarantine(ctx, attempt, tx, &org, &event, &refused.to_string())
                     .await;
             }
             Err(error) => return Err(error.into()),
@@ -96,6 +96,7 @@ impl ProcessIntake {
     async fn quarantine(
         &self,
         ctx: &Ctx,
+        attempt: &Attempt,
         mut tx: Tx,
         org: &Org,
         event: &Event,
@@ -111,7 +112,8 @@ impl ProcessIntake {
             body: Some(why.to_owned()),
             lead: None,
             data: json!({"event": self.event}),
-            dedupe_key: format!("intake_quarantined:{}", self.event),
+            // Somebody who sends nonsense all day is told of once.
+            dedupe_key: format!("intake_quarantined:{}:{}", event.provider, now.date_naive()),
             expires_at: None,
         };
         let message = |frame| IntakeQuarantined {
@@ -119,7 +121,7 @@ impl ProcessIntake {
             provider: event.provider.clone(),
             reason: why.to_owned(),
             submission: self.event.to_string(),
-            url: ctx.effects.links.intake(),
+            url: ctx.effects.links.job(attempt.job),
         };
         let heard = ctx.tell(&mut tx, org, &people, &news, message).await?;
         ctx.commit(tx).await?;

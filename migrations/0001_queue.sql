@@ -142,7 +142,8 @@ CREATE TABLE queue.node (
     kinds       text[] NOT NULL,                      -- that it knows
     started_at  timestamptz NOT NULL DEFAULT now(),
     seen_at     timestamptz NOT NULL DEFAULT now(),   -- last renewal
-    lease_until timestamptz NOT NULL                  -- after this its jobs are taken back
+    lease_until timestamptz NOT NULL,                 -- after this its jobs are taken back
+    stopped_at  timestamptz                           -- when it said that it ends; one that died says nothing
 );
 
 -- What ops set for a queue; one without a row runs.

@@ -1,5 +1,6 @@
 //! The console: the door, the pages of reps and of operations, through the router.
 
+mod bell;
 mod door;
 mod leads;
 mod ops;

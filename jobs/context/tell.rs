@@ -117,7 +117,7 @@ impl Ctx {
         Frame {
             org_name: org.name.clone(),
             reader_name: person.name.clone(),
-            settings_url: self.effects.links.settings(),
+            news_url: self.effects.links.news(),
         }
     }
 

@@ -41,7 +41,7 @@ pub struct Frame {
     /// The reader.
     pub reader_name: String,
     /// Where the reader says what to be told.
-    pub settings_url: String,
+    pub news_url: String,
 }
 
 /// A mail ready to be put into an envelope.

@@ -17,6 +17,7 @@ pub(super) fn router() -> Router<App> {
     Router::new()
         .route("/dashboard/crm", get(leads::list))
         .route("/dashboard/crm/leads", get(leads::list))
+        .route("/dashboard/crm/today", get(leads::today))
         .route("/dashboard/crm/leads/{id}", get(lead::show))
         .route("/dashboard/crm/leads/{id}/status", post(change::status))
         .route("/dashboard/crm/leads/{id}/stage", post(change::stage))

@@ -381,3 +381,44 @@ async fn a_viewer_looks_and_changes_nothing() {
     assert_eq!(refused.status, StatusCode::FORBIDDEN);
     assert_ne!(status_of(&world, org, lead).await, Status::Won);
 }
+
+#[tokio::test]
+async fn whom_to_get_back_to_today_is_one_link_away() {
+    let world = World::at("2030-03-04T23:30:00Z".parse().unwrap()).await;
+    let org = world.org().await;
+    let ada = world.rep("Ada").await;
+    let leads = taken(
+        &world,
+        org,
+        &[person("Jane", "Due"), person("Joan", "Later")],
+    )
+    .await;
+    let act = Act::new(org, Actor::User(ada.user), world.clock.now());
+    let mut tx = world.db.org(org).await.unwrap();
+    for (lead, at) in [
+        (leads[0], "2030-03-04T23:45:00Z"),
+        (leads[1], "2030-03-05T00:15:00Z"),
+    ] {
+        command::assign_lead(&mut tx, &act, lead, Some(ada.user))
+            .await
+            .unwrap();
+        sqlx::query("UPDATE leads SET next_follow_up_at = $2::timestamptz WHERE id = $1")
+            .bind(lead)
+            .bind(at)
+            .execute(&mut *tx)
+            .await
+            .unwrap();
+    }
+    tx.commit().await.unwrap();
+    world.work().await;
+
+    let browser = world.browser("ada@example.test").await;
+    let to = browser.get("/dashboard/crm/today").await.location;
+    let page = browser.get(&to).await;
+    assert_eq!(page.status, StatusCode::OK, "{}", page.words());
+    assert!(
+        page.text.contains("aria-current=\"page\">Due today"),
+        "{to}"
+    );
+    assert!(page.words().contains("Jane Due") && !page.words().contains("Joan Later"));
+}

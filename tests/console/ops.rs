@@ -133,7 +133,7 @@ async fn a_dead_letter_is_told_with_its_cause_and_run_again() {
         now.words()
     );
     assert!(
-        now.words().contains("1 dead letters this hour"),
+        now.words().contains("1 dead letters, last hour"),
         "{}",
         now.words()
     );

@@ -10,7 +10,7 @@ async fn whatever_a_name_says_the_mail_about_it_goes_to_whom_it_was_meant_for() 
     let names = [
         "Eve\r\nBcc: all@example.test\r\n\r\nhello",
         "Eve\nTo: all@example.test",
-        "{{ \"ev\" ~ \"aluated\" }}{% for x in range(999999999) %}{{ settings_url }}{% endfor %}",
+        "{{ \"ev\" ~ \"aluated\" }}{% for x in range(999999999) %}{{ news_url }}{% endfor %}",
         "{% include 'mail/layout.txt' %}",
         "<script>alert(1)</script><img src=x onerror=alert(1)>",
         "=?utf-8?q?=0D=0ABcc:_all@example.test?=",

@@ -145,7 +145,17 @@ async fn what_says_nothing_of_anybody_waits_for_a_person_who_is_told() {
     );
     let mails = letters(&world).await;
     assert_eq!(mails.len(), 1);
-    assert!(mails[0].text.contains("/ops/intake"), "{}", mails[0].text);
+    assert!(mails[0].text.contains("/ops/jobs/1"), "{}", mails[0].text);
+
+    // Nobody is flooded by somebody who sends nonsense all day; each submission is kept.
+    let another = Submission {
+        message: Some("hello again?".into()),
+        ..Submission::default()
+    };
+    let event = submit(&world, org, &another).await;
+    world.work().await;
+    assert_eq!(fate(&world, org, event).await.0, IntakeState::Quarantined);
+    assert_eq!(letters(&world).await.len(), 1);
 }
 
 #[tokio::test]

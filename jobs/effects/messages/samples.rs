@@ -6,7 +6,7 @@ pub(super) fn frame() -> Frame {
     Frame {
         org_name: "Analytical Engines".into(),
         reader_name: "Ada".into(),
-        settings_url: "https://leadmill.example/dashboard/crm/notifications".into(),
+        news_url: "https://leadmill.example/dashboard/crm/notifications".into(),
     }
 }
 

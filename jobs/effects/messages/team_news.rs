@@ -75,7 +75,7 @@ impl Message for ProviderRefused {
             frame: samples::frame(),
             provider: "pdl".into(),
             answer: "HTTP 401".into(),
-            url: "https://leadmill.example/dashboard/crm/integrations".into(),
+            url: "https://leadmill.example/ops/jobs/7".into(),
         }
     }
 }
@@ -105,7 +105,7 @@ impl Message for IntakeQuarantined {
             provider: "form".into(),
             reason: "there is no e-mail address, phone number, profile or name".into(),
             submission: "01930000-0000-7000-8000-000000000001".into(),
-            url: "https://leadmill.example/ops/intake".into(),
+            url: "https://leadmill.example/ops/jobs/8".into(),
         }
     }
 }

@@ -54,7 +54,7 @@ impl Facts {
         alarms.extend(
             self.nodes
                 .iter()
-                .filter(|node| !node.alive)
+                .filter(|node| !node.alive && !node.stopped)
                 .map(|node| Alarm {
                     bad: false,
                     text: format!(

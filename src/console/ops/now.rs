@@ -195,24 +195,24 @@ fn cards(facts: &Facts, minutes: Option<&[admin::MinuteRow]>, whole: bool) -> Ve
         let oldest = oldest.max_by(f64::total_cmp);
         cards.push(Card {
             figure: sum(|queue| queue.ready.0),
-            text: "wait for a worker",
+            text: "ready",
         });
         cards.push(Card {
             figure: oldest.map_or_else(|| "–".into(), span),
-            text: "waits the first of them",
+            text: "first ready waits",
         });
         cards.push(Card {
             figure: sum(|queue| queue.running.0),
-            text: "run",
+            text: "running",
         });
         cards.push(Card {
             figure: sum(|queue| queue.scheduled.0),
-            text: "wait for their time",
+            text: "scheduled",
         });
         let alive = facts.nodes.iter().filter(|node| node.alive).count();
         cards.push(Card {
             figure: alive.to_string(),
-            text: "workers",
+            text: "workers alive",
         });
     }
     if let Some(minutes) = minutes {
@@ -226,7 +226,7 @@ fn cards(facts: &Facts, minutes: Option<&[admin::MinuteRow]>, whole: bool) -> Ve
         let discarded: i64 = minutes.iter().map(|minute| minute.discarded).sum();
         cards.push(Card {
             figure: discarded.to_string(),
-            text: "dead letters this hour",
+            text: "dead letters, last hour",
         });
     }
     cards

@@ -2,6 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use chrono::{Days, SecondsFormat};
+use chrono_tz::Tz;
+use domain::clock::Timestamp;
 use domain::id::UserId;
 use domain::lead::SourceCategory;
 use domain::member::Membership;
@@ -85,6 +88,7 @@ impl Asked {
     /// The fields that say the same.
     pub(super) fn filters(
         self,
+        due: &str,
         org: &Org,
         stages: &[Stage],
         people: &[Membership],
@@ -135,17 +139,36 @@ impl Asked {
             date_to: given("date_to").to_owned(),
             any: count > 0 || !given("q").is_empty(),
             count,
-            views: views(&self.clean, me),
+            views: views(&self.clean, me, due),
             never_contacted: has("never_contacted", "true"),
             problems: self.problems,
         }
     }
 }
 
-fn views(clean: &str, me: UserId) -> Vec<View> {
+/// Asks for the leads of `me` that are due before the day ends in `zone`.
+pub(super) fn due_today(me: UserId, now: Timestamp, zone: Tz) -> String {
+    let tomorrow = now.with_timezone(&zone).date_naive() + Days::new(1);
+    // Where a clock skips midnight, the day begins an hour later.
+    let midnight = (0..3).find_map(|hour| {
+        let start = tomorrow.and_hms_opt(hour, 0, 0)?;
+        start.and_local_timezone(zone).earliest()
+    });
+    let by = midnight.map_or(now, |midnight| midnight.to_utc());
+    url::form_urlencoded::Serializer::new(String::new())
+        .append_pair("assigned_to", &me.to_string())
+        .append_pair(
+            "follow_up_by",
+            &by.to_rfc3339_opts(SecondsFormat::Secs, true),
+        )
+        .finish()
+}
+
+fn views(clean: &str, me: UserId, due: &str) -> Vec<View> {
     let all = [
         ("All leads", String::new()),
         ("Mine", format!("assigned_to={me}")),
+        ("Due today", due.to_owned()),
         ("Hot", "band=hot".into()),
         ("Never contacted", "never_contacted=true".into()),
     ];

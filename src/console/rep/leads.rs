@@ -2,11 +2,11 @@
 
 use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
-use axum::response::Response;
+use axum::response::{Redirect, Response};
 use domain::store::{lead_pages, members, orgs, stages};
 use serde::Serialize;
 
-use super::filter::{Asked, Filters};
+use super::filter::{Asked, Filters, due_today};
 use super::row::{Reader, Row};
 use crate::app::App;
 use crate::commands::Refused;
@@ -73,6 +73,7 @@ pub(super) async fn list(
         now: app.clock.now(),
         zone: session.zone,
     };
+    let due = due_today(session.member.user, reader.now, session.zone);
     let further = |cursor: String| {
         let pair = url::form_urlencoded::Serializer::new(String::new())
             .append_pair("cursor", &cursor)
@@ -88,10 +89,16 @@ pub(super) async fn list(
         next: found.next.map(further),
         leads: found.items.iter().map(|lead| reader.row(lead)).collect(),
         count: counted(count),
-        filters: asked.filters(&home, &stages, &people, session.member.user),
+        filters: asked.filters(&due, &home, &stages, &people, session.member.user),
         frame,
     };
     Ok(app.views.page(status, "console/rep/leads.html", &page))
+}
+
+/// `GET /dashboard/crm/today`: whom to get back to, as the mail of the morning says.
+pub(super) async fn today(State(app): State<App>, session: Session) -> Redirect {
+    let due = due_today(session.member.user, app.clock.now(), session.zone);
+    Redirect::to(&address(PATH, &due))
 }
 
 fn counted(count: i64) -> String {

@@ -194,7 +194,10 @@ async fn insert(
         .line(
             act,
             ActivityKind::Created,
-            format!("Captured by {}", capture.channel),
+            format!(
+                "Captured by {}",
+                capture.channel.to_string().replace('_', " ")
+            ),
             told.clone(),
         )
         .event("lead.created", told);

@@ -91,7 +91,7 @@ pub async fn record_enrichment(
     let told = json!({"provider": provider, "outcome": outcome, "fields": filled});
     let line = match outcome {
         Outcome::Matched if filled.is_empty() => format!("{provider} knows nothing new"),
-        Outcome::Matched => format!("{provider} told {}", filled.join(", ")),
+        Outcome::Matched => format!("{provider} told {}", filled.join(", ").replace('_', " ")),
         other => format!("{provider}: {other}"),
     };
     let entry = Entry::of_lead("lead.enrich", id)

@@ -222,6 +222,8 @@ pub struct NodeRow {
     pub started_at: DateTime<Utc>,
     /// Whether its lease holds.
     pub alive: bool,
+    /// Whether it said that it ends; one that does not live and did not say so died.
+    pub stopped: bool,
     /// Seconds since it renewed its lease.
     pub seen_seconds_ago: f64,
     /// The jobs that it runs.
@@ -234,6 +236,7 @@ pub async fn nodes(db: &mut PgConnection) -> sqlx::Result<Vec<NodeRow>> {
     sqlx::query_as(
         r#"
         SELECT n.id, n.host, n.pid, n.version, n.queues, n.started_at, n.lease_until > now() AS alive,
+            n.stopped_at IS NOT NULL AS stopped,
             extract(epoch FROM now() - n.seen_at)::float8 AS seen_seconds_ago,
             (SELECT count(*) FROM (SELECT FROM queue.job j WHERE j.state = 2 AND j.lease_by = n.id LIMIT $1) j)
                 AS running

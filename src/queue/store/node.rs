@@ -57,10 +57,16 @@ pub(crate) async fn renew(db: &mut PgConnection, node: i64, lease: Duration) -> 
 
 /// Ends a lease.
 pub(crate) async fn resign(db: &mut PgConnection, node: i64) -> sqlx::Result<()> {
-    sqlx::query("UPDATE queue.node SET lease_until = now() WHERE id = $1 AND lease_until > now()")
-        .bind(node)
-        .execute(db)
-        .await?;
+    sqlx::query(
+        r#"
+        UPDATE queue.node
+        SET lease_until = now(), stopped_at = now()
+        WHERE id = $1 AND lease_until > now()
+        "#,
+    )
+    .bind(node)
+    .execute(db)
+    .await?;
     Ok(())
 }
 

@@ -1,0 +1,139 @@
+//! The bell of an open page: what it is told, at once, and to whom.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::{Request, StatusCode, header};
+use domain::member::Role;
+use http_body_util::BodyExt;
+use serde_json::{Value, json};
+
+use super::Browser;
+use crate::harness::World;
+use crate::intake::capture;
+
+/// News should be there much sooner.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// An open page, listening.
+struct Page {
+    body: Body,
+    read: String,
+}
+
+/// What it was told.
+struct Event {
+    id: String,
+    data: Value,
+}
+
+impl Page {
+    async fn open(browser: &Browser<'_>, last: Option<&str>) -> Self {
+        let mut request = Request::get("/dashboard/crm/notifications/stream")
+            .header(header::COOKIE, &browser.cookie);
+        if let Some(last) = last {
+            request = request.header("last-event-id", last);
+        }
+        let request = request.body(Body::empty()).unwrap();
+        let response = browser.world.send(request).await;
+        assert_eq!(response.status(), StatusCode::OK);
+        assert_eq!(
+            response.headers()[header::CONTENT_TYPE],
+            "text/event-stream"
+        );
+        Self {
+            body: response.into_body(),
+            read: String::new(),
+        }
+    }
+
+    async fn next(&mut self) -> Event {
+        loop {
+            if let Some((event, rest)) = self.read.split_once("\n\n") {
+                let line = |name: &str| {
+                    let mut lines = event.lines();
+                    lines.find_map(|line| Some(line.strip_prefix(name)?.trim().to_owned()))
+                };
+                let told = line("data:").map(|data| Event {
+                    id: line("id:").unwrap_or_default(),
+                    data: serde_json::from_str(&data).unwrap(),
+                });
+                self.read = rest.to_owned();
+                if let Some(told) = told {
+                    return told;
+                }
+                continue;
+            }
+            let frame = tokio::time::timeout(PATIENCE, self.body.frame()).await;
+            let frame = frame.expect("the page should have been told").unwrap();
+            let bytes = frame.unwrap().into_data().unwrap();
+            self.read.push_str(std::str::from_utf8(&bytes).unwrap());
+        }
+    }
+}
+
+/// A lead comes in and is told of.
+async fn lead(world: &World, name: &str) {
+    let input = json!({"orgId": world.org().await, "firstName": name, "lastName": "Smith", "source": "website",
+        "email": format!("{name}@example.com")});
+    assert_eq!(world.send(capture(&input)).await.status(), 200);
+    assert_eq!(world.work().await.failures(), []);
+}
+
+#[tokio::test]
+async fn an_open_page_hears_of_a_lead_when_it_comes() {
+    let world = World::new().await;
+    let org = world.org().await;
+    // A lead that is nobody's is told to those who run the org.
+    world.member(org, "Ada", Role::Owner).await;
+    let browser = world.browser("ada@example.test").await;
+    let mut page = Page::open(&browser, None).await;
+    let first = page.next().await;
+    assert_eq!(first.data, json!({"unread": 0, "news": []}));
+
+    lead(&world, "jane").await;
+    let told = page.next().await;
+    assert_eq!(told.data["unread"], 1);
+    assert!(
+        told.data["news"][0]["title"]
+            .as_str()
+            .unwrap()
+            .contains("jane Smith")
+    );
+    let url = told.data["news"][0]["url"].as_str().unwrap();
+    assert_eq!(browser.get(url).await.status, StatusCode::OK);
+
+    // What was read elsewhere is counted no more.
+    let read = browser.post("/dashboard/crm/notifications/read", &[]).await;
+    assert_eq!(read.status, StatusCode::SEE_OTHER);
+    assert_eq!(page.next().await.data, json!({"unread": 0, "news": []}));
+
+    // A page that was away is told what it missed, and nothing twice.
+    drop(page);
+    lead(&world, "joan").await;
+    let mut again = Page::open(&browser, Some(&told.id)).await;
+    let missed = again.next().await;
+    assert_eq!(missed.data["unread"], 1);
+    assert_eq!(
+        missed.data["news"].as_array().unwrap().len(),
+        1,
+        "{}",
+        missed.data
+    );
+    assert!(
+        missed.data["news"][0]["title"]
+            .as_str()
+            .unwrap()
+            .contains("joan")
+    );
+}
+
+#[tokio::test]
+async fn nobody_hears_without_being_signed_in() {
+    let world = World::new().await;
+    let request = Request::get("/dashboard/crm/notifications/stream").body(Body::empty());
+    let response = world.send(request.unwrap()).await;
+    assert_eq!(response.status(), StatusCode::SEE_OTHER);
+    let to = response.headers()[header::LOCATION].to_str().unwrap();
+    assert!(to.starts_with("/sign-in?"), "{to}");
+}
