@@ -1,7 +1,9 @@
 //! Scores of an org in bulk: read a chunk, write a chunk, two round trips each.
+//!
+//! None of these statements is kept prepared. After some uses of one that is, Postgres plans it for arrays of ten entries,
+//! and compares each lead of a chunk with every other.
 
-use serde_json::Value;
-use sqlx::{PgConnection, types::Json};
+use sqlx::PgConnection;
 
 use crate::{
     clock::Timestamp,
@@ -63,6 +65,7 @@ pub async fn chunk(
     .bind(org)
     .bind(after.unwrap_or(LeadId::nil()))
     .bind(limit)
+    .persistent(false)
     .fetch_all(db)
     .await
 }
@@ -76,7 +79,8 @@ pub struct NewScores {
     bands: Vec<Band>,
     previous: Vec<Option<i16>>,
     hashes: Vec<Vec<u8>>,
-    factors: Vec<Value>,
+    /// Each as JSON.
+    factors: Vec<String>,
 }
 
 impl NewScores {
@@ -95,7 +99,7 @@ impl NewScores {
         self.bands.push(band);
         self.previous.push(of.score_total);
         self.hashes.push(hash);
-        self.factors.push(serde_json::to_value(factors)?);
+        self.factors.push(serde_json::to_string(factors)?);
         Ok(())
     }
 
@@ -141,7 +145,7 @@ pub async fn insert(
     sqlx::query_scalar(
         r#"
         WITH given AS (
-            SELECT * FROM unnest($6::uuid[], $7::uuid[], $8::smallint[], $9::text[], $10::smallint[], $11::bytea[], $12::jsonb[])
+            SELECT * FROM unnest($6::uuid[], $7::uuid[], $8::smallint[], $9::text[], $10::smallint[], $11::bytea[], $12::text[])
                 AS given (lead_id, id, score, band, previous, hash, factors)
         ), shown AS (
             UPDATE leads SET score_total = given.score, score_band = given.band, score_version = $4,
@@ -153,7 +157,7 @@ pub async fn insert(
         ), kept AS (
             INSERT INTO lead_scores (id, org_id, lead_id, score, band, previous_score, version, profile_id, factors, trigger,
                 input_hash, run_id, computed_at)
-            SELECT given.id, $1, given.lead_id, given.score, given.band, given.previous, $4, $3, given.factors, 'refresh',
+            SELECT given.id, $1, given.lead_id, given.score, given.band, given.previous, $4, $3, given.factors::jsonb, 'refresh',
                 given.hash, $2, $5
             FROM given JOIN shown ON shown.id = given.lead_id
             ON CONFLICT (org_id, lead_id, run_id, computed_at) WHERE run_id IS NOT NULL DO NOTHING
@@ -172,7 +176,8 @@ pub async fn insert(
     .bind(new.bands)
     .bind(new.previous)
     .bind(new.hashes)
-    .bind(new.factors.into_iter().map(Json).collect::<Vec<_>>())
+    .bind(new.factors)
+    .persistent(false)
     .fetch_all(db)
     .await
 }
@@ -196,6 +201,7 @@ pub async fn touch(
     .bind(org)
     .bind(leads)
     .bind(due)
+    .persistent(false)
     .execute(db)
     .await?;
     Ok(())
