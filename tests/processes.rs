@@ -1,5 +1,6 @@
 //! Real processes of `leadmill`: how they start, say that they are ready, survive an outage and stop.
 
+mod chaos;
 pub mod proxy;
 mod serve;
 
@@ -11,16 +12,29 @@ use std::time::{Duration, Instant};
 /// How long anything of a process may take before a test gives up on it.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A process that listens, killed when this is dropped.
+/// A process, killed when this is dropped.
 pub struct Process {
     child: Child,
-    /// Where it answers, from its own log.
+    /// Where it answers, from its own log; empty of one that was only begun.
     pub url: String,
 }
 
 impl Process {
     /// Start `leadmill` on the database and wait until it says where it listens.
     pub fn start(args: &[&str], database_url: &str) -> Self {
+        let (mut process, url) = Self::spawn(args, database_url);
+        process.url = url
+            .recv_timeout(PATIENCE)
+            .expect("the process should say where it listens");
+        process
+    }
+
+    /// Start `leadmill` on the database and wait for nothing.
+    pub fn begin(args: &[&str], database_url: &str) -> Self {
+        Self::spawn(args, database_url).0
+    }
+
+    fn spawn(args: &[&str], database_url: &str) -> (Self, mpsc::Receiver<String>) {
         let mut child = Command::new(env!("CARGO_BIN_EXE_leadmill"))
             .args(args)
             .current_dir(std::env::temp_dir())
@@ -46,10 +60,16 @@ impl Process {
                 }
             }
         });
-        let url = url
-            .recv_timeout(PATIENCE)
-            .expect("the process should say where it listens");
-        Self { child, url }
+        let process = Self {
+            child,
+            url: String::new(),
+        };
+        (process, url)
+    }
+
+    /// Whether it has not ended.
+    pub fn runs(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
     }
 
     /// Send it a signal by its number.

@@ -1,0 +1,240 @@
+//! Captures come in while workers and the database are killed: nothing is lost, nothing happens twice, nothing is stuck.
+
+mod account;
+mod senders;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use domain::actor::{Act, Actor};
+use domain::clock::Clock;
+use domain::command;
+use domain::id::OrgId;
+use domain::member::Role;
+use domain::store::forms::{self, NewForm};
+use domain::store::orgs::NewOrg;
+use domain::store::{Db, members, pools};
+use leadmill::dev::smtp::Sink;
+use postgres::{Cluster, Options, Profile};
+use sqlx::{Connection, PgConnection, PgPool};
+
+use super::Process;
+use senders::{CAPTURES, Target, send_all};
+
+/// How often a worker is killed.
+const KILL_EVERY: Duration = Duration::from_millis(300);
+/// How many workers there are.
+const WORKERS: usize = 2;
+/// After how many captures the database is killed.
+const OUTAGES: [usize; 2] = [700, 1_400];
+/// How long it is gone.
+const OUTAGE: Duration = Duration::from_millis(1_500);
+/// How long what was begun may take to end, once nothing is killed any more.
+const SETTLED: Duration = Duration::from_secs(90);
+const FORM: &str = "chaos-form";
+const DATABASE: &str = "chaos";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_capture_is_a_lead_once_while_workers_and_the_database_are_killed() {
+    let begun = Instant::now();
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let cluster = Cluster::start(Options::temporary(&std::env::temp_dir(), Profile::Durable));
+    let cluster = cluster.await.unwrap();
+    cluster.server().create_database(DATABASE).await.unwrap();
+    let url = cluster.url(DATABASE);
+    assert!(Process::begin(&["migrate"], &url).ended().success());
+    let org = organisation(&url).await;
+    let sink = Sink::listen(([127, 0, 0, 1], 0).into()).await.unwrap();
+    let serve = [
+        "serve",
+        "--listen=127.0.0.1:0",
+        "--set=intake.per_ip_per_minute=1000000",
+        "--set=intake.per_ip_burst=1000000",
+        "--set=intake.per_org_per_minute=1000000",
+    ];
+    let mut serve = Process::start(&serve, &url);
+    let workers = Workers {
+        mail: format!("--set=mail.url={}", sink.url()),
+        database: url.clone(),
+    };
+
+    let (taken, over) = (Arc::new(AtomicUsize::new(0)), AtomicBool::new(false));
+    let target = Target {
+        url: serve.url.clone(),
+        org,
+        form: FORM,
+    };
+    let sending = async {
+        let sent = send_all(target, taken.clone()).await;
+        over.store(true, Ordering::Relaxed);
+        sent
+    };
+    let (sent, (), killed) = tokio::join!(
+        sending,
+        outages(&cluster, &taken),
+        workers.killed_until(&over)
+    );
+    let captured = begun.elapsed();
+
+    let mut last = [workers.start(), workers.start()];
+    let mut db = PgConnection::connect(&url).await.unwrap();
+    let left = until_settled(&mut db).await;
+    let settled = begun.elapsed();
+    assert!(
+        last.iter_mut().chain([&mut serve]).all(Process::runs),
+        "only what was killed has ended"
+    );
+    for process in last.iter_mut().chain([&mut serve]) {
+        process.signal("-TERM");
+        assert!(process.ended().success());
+    }
+
+    // As the superuser, who sees the rows of every org without any policy of ours.
+    let everything = url.replace("user=leadmill", "user=postgres");
+    let mut db = PgConnection::connect(&everything).await.unwrap();
+    let account = account::Account::of(&mut db, &sink).await;
+    let faults = account.faults(&sent);
+    eprintln!(
+        "{CAPTURES} captures taken, sent again {}; {} kills of workers, {} of the database; {} mails, {} unknown ({} of \
+         them came); jobs begun twice {}; {:.1} s of faults, settled after {:.1} s more, {:.1} s in all",
+        sent.iter().map(|sent| sent.in_vain).sum::<usize>(),
+        killed,
+        OUTAGES.len(),
+        sink.count(),
+        account.unknown(),
+        account.unknown_that_came(),
+        account.crashed,
+        captured.as_secs_f64(),
+        (settled - captured).as_secs_f64(),
+        begun.elapsed().as_secs_f64(),
+    );
+    assert!(left.is_empty(), "jobs are stuck: {left:#?}");
+    assert!(
+        faults.is_empty(),
+        "{} faults, of which the first are: {:#?}",
+        faults.len(),
+        &faults[..faults.len().min(20)]
+    );
+    // What is between the dot and its answer when a worker or its database is killed, and no more.
+    let at_most = account::MAILS_AT_ONCE * (killed + OUTAGES.len() * WORKERS);
+    assert!(
+        account.unknown() <= at_most,
+        "{} mails are unknown",
+        account.unknown()
+    );
+    assert!(killed >= 20, "only {killed} workers were killed");
+    db.close().await.unwrap();
+    cluster.stop().await.unwrap();
+}
+
+/// An org with two reps who take turns, and a form.
+async fn organisation(url: &str) -> OrgId {
+    let pool = PgPool::connect(url).await.unwrap();
+    let mut tx = Db::new(pool.clone()).platform().await.unwrap();
+    let new = NewOrg::named("analytical-engines", "Analytical Engines");
+    let act = Act::new(new.id, Actor::Platform, Clock::system().now());
+    let mut reps = Vec::new();
+    for name in ["mira", "jonas"] {
+        let email = format!("{name}@reps.example.test");
+        let user = members::ensure_user(&mut tx, &email, name).await.unwrap();
+        reps.push((user, name, email));
+    }
+    command::create_org(&mut tx, &act, &new).await.unwrap();
+    for (user, name, email) in reps {
+        command::add_member(&mut tx, &act, user, Role::Member, name, &email)
+            .await
+            .unwrap();
+    }
+    pools::set_auto_on(&mut tx, new.id, &["scored".to_owned()])
+        .await
+        .unwrap();
+    let form = NewForm {
+        name: "Contact",
+        title: "Talk to us",
+        token: FORM,
+        questions: &[
+            ("first_name", "text", "First name", true),
+            ("last_name", "text", "Last name", true),
+            ("email", "email", "E-mail", true),
+            ("company", "text", "Company", false),
+            ("message", "textarea", "What is it about?", false),
+        ],
+    };
+    forms::insert(&mut tx, new.id, &form).await.unwrap();
+    tx.commit().await.unwrap();
+    pool.close().await;
+    new.id
+}
+
+/// How workers are started.
+struct Workers {
+    mail: String,
+    database: String,
+}
+
+impl Workers {
+    fn args(&self) -> [&str; 5] {
+        [
+            "work",
+            "--listen=127.0.0.1:0",
+            "--set=worker.lease=5s",
+            "--set=mail.from=Leadmill <leadmill@example.test>",
+            &self.mail,
+        ]
+    }
+
+    /// One that works.
+    fn start(&self) -> Process {
+        Process::start(&self.args(), &self.database)
+    }
+
+    /// Kills one after the other, and starts another in its place at once, until it is over; says how many.
+    async fn killed_until(&self, over: &AtomicBool) -> usize {
+        let mut running: Vec<_> = (0..WORKERS).map(|_| self.start()).collect();
+        let mut pace = tokio::time::interval(KILL_EVERY);
+        let mut killed = 0;
+        for turn in 0.. {
+            pace.tick().await;
+            if over.load(Ordering::Relaxed) {
+                break;
+            }
+            let victim = &mut running[turn % WORKERS];
+            // One that found no database when it started has ended by itself.
+            killed += usize::from(victim.runs());
+            // Dropping the one before kills it.
+            *victim = Process::begin(&self.args(), &self.database);
+        }
+        killed
+    }
+}
+
+/// Kills the database when so many captures were taken, and starts it again after a while.
+async fn outages(cluster: &Cluster, taken: &AtomicUsize) {
+    for after in OUTAGES {
+        while taken.load(Ordering::Relaxed) < after {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        cluster.kill().await.unwrap();
+        tokio::time::sleep(OUTAGE).await;
+        cluster.revive().await.unwrap();
+    }
+}
+
+/// Waits until no job is left; those that are after all.
+async fn until_settled(db: &mut PgConnection) -> Vec<String> {
+    let begun = Instant::now();
+    loop {
+        let left: Vec<String> = sqlx::query_scalar(
+            "SELECT format('%s %s, state %s, attempt %s, due %s: %s', kind, id, state, attempt, run_at, errors)
+             FROM queue.job ORDER BY id",
+        )
+        .fetch_all(&mut *db)
+        .await
+        .unwrap();
+        if left.is_empty() || begun.elapsed() > SETTLED {
+            return left;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
