@@ -72,7 +72,12 @@ impl Job for NotifyRep {
         let Some(org) = orgs::find(&mut tx, self.org).await? else {
             return Ok(Outcome::skip("there is no such organisation"));
         };
-        self.give_away(ctx, attempt, &mut tx).await?;
+        if self.give_away(ctx, attempt, &mut tx).await? {
+            // All others of the org wait for their turn until this one is written, and telling takes its time.
+            tx.commit().await?;
+            tx = ctx.db.org(self.org).await?;
+            attempt.fence(&mut tx).await?;
+        }
         let Some(lead) = lead_pages::find(&mut tx, self.org, self.lead).await? else {
             return Ok(Outcome::skip("the lead is gone"));
         };
@@ -144,25 +149,27 @@ impl Job for NotifyRep {
 }
 
 impl NotifyRep {
-    /// Gives a lead that is nobody's to whose turn it is, if the org's pool does so for leads like this.
+    /// Gives a lead that is nobody's to whose turn it is, if the org's pool does so for leads like this; whether it did.
     async fn give_away(
         &self,
         ctx: &Ctx,
         attempt: &Attempt,
         tx: &mut PgConnection,
-    ) -> anyhow::Result<()> {
+    ) -> anyhow::Result<bool> {
         let Some(lead) = lead_pages::find(tx, self.org, self.lead).await? else {
-            return Ok(());
+            return Ok(false);
         };
-        if lead.assigned_to_user_id.is_none() {
-            let status = format!("status:{}", lead.status);
-            let on = pools::auto_on(tx, self.org).await?;
-            if on.iter().any(|on| on == "scored" || *on == status) {
-                let act = ctx.act(self.org, attempt);
-                command::auto_assign(tx, &act, self.lead, false).await?;
-            }
+        if lead.assigned_to_user_id.is_some() {
+            return Ok(false);
         }
-        Ok(())
+        let status = format!("status:{}", lead.status);
+        let on = pools::auto_on(tx, self.org).await?;
+        if !on.iter().any(|on| on == "scored" || *on == status) {
+            return Ok(false);
+        }
+        let act = ctx.act(self.org, attempt);
+        let given = command::auto_assign(tx, &act, self.lead, false).await?;
+        Ok(given.to.is_some())
     }
 
     fn key(&self, kind: &str, once: &str) -> String {

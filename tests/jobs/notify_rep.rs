@@ -1,5 +1,7 @@
 //! Whom news of a lead reaches, and how.
 
+use std::time::{Duration, Instant};
+
 use super::*;
 
 #[tokio::test]
@@ -132,6 +134,54 @@ async fn people_are_told_in_the_ways_they_wish() {
 async fn a_pool_that_gives_scored_leads_away_does_so_before_anybody_is_told() {
     let (world, org, boss) = staffed().await;
     let ada = world.rep("Ada").await.user;
+    gives_scored_leads_to(&world, org, ada).await;
+    let lead = lead(&world, org).await;
+    world.enqueue(&score(org, lead)).await;
+
+    let drained = world.work().await;
+
+    assert_eq!(drained.failures(), []);
+    assert_eq!(find(&world, org, lead).await.assigned_to_user_id, Some(ada));
+    assert_eq!(kinds(&world, org, ada).await, ["lead_scored"]);
+    assert_eq!(kinds(&world, org, boss).await, [""; 0]);
+}
+
+#[tokio::test]
+async fn a_turn_is_over_before_telling_begins() {
+    let (world, org, _) = staffed().await;
+    let ada = world.rep("Ada").await.user;
+    gives_scored_leads_to(&world, org, ada).await;
+    let lead = lead(&world, org).await;
+    world.enqueue(&notify(org, lead, Reason::Scored)).await;
+    let mut slow = world.pool.begin().await.unwrap();
+    sqlx::query("LOCK TABLE notifications IN SHARE ROW EXCLUSIVE MODE")
+        .execute(&mut *slow)
+        .await
+        .unwrap();
+
+    let others = async {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while find(&world, org, lead).await.assigned_to_user_id.is_none() {
+            assert!(
+                Instant::now() < deadline,
+                "the turn lasts as long as telling"
+            );
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        let mut tx = world.db.org(org).await.unwrap();
+        let turn = sqlx::query("SELECT FROM assignment_pools FOR NO KEY UPDATE NOWAIT");
+        turn.fetch_one(&mut *tx).await.unwrap();
+        drop(tx);
+        slow.rollback().await.unwrap();
+    };
+    let (drained, ()) = tokio::join!(world.work(), others);
+
+    assert_eq!(drained.failures(), []);
+    assert_eq!(kinds(&world, org, ada).await, ["lead_scored"]);
+}
+
+/// The org's pool has nobody but `rep`, and gives every lead away that is scored.
+async fn gives_scored_leads_to(world: &World, org: OrgId, rep: UserId) {
     let mut tx = world.db.org(org).await.unwrap();
     sqlx::query("UPDATE assignment_pools SET auto_on = '{scored}'")
         .execute(&mut *tx)
@@ -142,20 +192,11 @@ async fn a_pool_that_gives_scored_leads_away_does_so_before_anybody_is_told() {
         .await
         .unwrap();
     sqlx::query("INSERT INTO assignment_pool_members (org_id, pool_id, user_id, position) SELECT org_id, id, $1, 0 FROM assignment_pools")
-        .bind(ada)
+        .bind(rep)
         .execute(&mut *tx)
         .await
         .unwrap();
     tx.commit().await.unwrap();
-    let lead = lead(&world, org).await;
-    world.enqueue(&score(org, lead)).await;
-
-    let drained = world.work().await;
-
-    assert_eq!(drained.failures(), []);
-    assert_eq!(find(&world, org, lead).await.assigned_to_user_id, Some(ada));
-    assert_eq!(kinds(&world, org, ada).await, ["lead_scored"]);
-    assert_eq!(kinds(&world, org, boss).await, [""; 0]);
 }
 
 #[tokio::test]

@@ -18,6 +18,7 @@ use domain::store::{Db, members, pools};
 use leadmill::dev::smtp::Sink;
 use postgres::{Cluster, Options, Profile};
 use sqlx::{Connection, PgConnection, PgPool};
+use tempfile::NamedTempFile;
 
 use super::Process;
 use senders::{CAPTURES, Target, send_all};
@@ -31,7 +32,9 @@ const OUTAGES: [usize; 2] = [700, 1_400];
 /// How long it is gone.
 const OUTAGE: Duration = Duration::from_millis(1_500);
 /// How long what was begun may take to end, once nothing is killed any more.
-const SETTLED: Duration = Duration::from_secs(90);
+const SETTLED: Duration = Duration::from_secs(150);
+/// How many mails one worker has in hand.
+const MAILS_AT_ONCE: usize = 2;
 const FORM: &str = "chaos-form";
 const DATABASE: &str = "chaos";
 
@@ -46,17 +49,13 @@ async fn every_capture_is_a_lead_once_while_workers_and_the_database_are_killed(
     assert!(Process::begin(&["migrate"], &url).ended().success());
     let org = organisation(&url).await;
     let sink = Sink::listen(([127, 0, 0, 1], 0).into()).await.unwrap();
-    let serve = [
-        "serve",
-        "--listen=127.0.0.1:0",
-        "--set=intake.per_ip_per_minute=1000000",
-        "--set=intake.per_ip_burst=1000000",
-        "--set=intake.per_org_per_minute=1000000",
-    ];
-    let mut serve = Process::start(&serve, &url);
+    let settings = NamedTempFile::new().unwrap();
+    std::fs::write(settings.path(), settings_with(&sink)).unwrap();
+    let settings = format!("--config={}", settings.path().display());
+    let mut serve = Process::start(&["serve", "--listen=127.0.0.1:0", &settings], &url);
     let workers = Workers {
-        mail: format!("--set=mail.url={}", sink.url()),
-        database: url.clone(),
+        settings: &settings,
+        database: &url,
     };
 
     let (taken, over) = (Arc::new(AtomicUsize::new(0)), AtomicBool::new(false));
@@ -70,12 +69,12 @@ async fn every_capture_is_a_lead_once_while_workers_and_the_database_are_killed(
         over.store(true, Ordering::Relaxed);
         sent
     };
-    let (sent, (), killed) = tokio::join!(
+    let (sent, (), (killed, started)) = tokio::join!(
         sending,
         outages(&cluster, &taken),
         workers.killed_until(&over)
     );
-    let captured = begun.elapsed();
+    let (captured, under_fire) = (begun.elapsed(), sink.count());
 
     let mut last = [workers.start(), workers.start()];
     let mut db = PgConnection::connect(&url).await.unwrap();
@@ -96,15 +95,15 @@ async fn every_capture_is_a_lead_once_while_workers_and_the_database_are_killed(
     let account = account::Account::of(&mut db, &sink).await;
     let faults = account.faults(&sent);
     eprintln!(
-        "{CAPTURES} captures taken, sent again {}; {} kills of workers, {} of the database; {} mails, {} unknown ({} of \
-         them came); jobs begun twice {}; {:.1} s of faults, settled after {:.1} s more, {:.1} s in all",
+        "{CAPTURES} captures accepted, sent again {}; {killed} kills of workers, {started} restarts, {} kills of the \
+         database, {} attempts lost; {} mails, {under_fire} of them under fire, {} unknown ({} of these came); {:.1} s of \
+         faults, settled after {:.1} s more, {:.1} s in all",
         sent.iter().map(|sent| sent.in_vain).sum::<usize>(),
-        killed,
         OUTAGES.len(),
+        account.lost,
         sink.count(),
         account.unknown(),
         account.unknown_that_came(),
-        account.crashed,
         captured.as_secs_f64(),
         (settled - captured).as_secs_f64(),
         begun.elapsed().as_secs_f64(),
@@ -117,15 +116,44 @@ async fn every_capture_is_a_lead_once_while_workers_and_the_database_are_killed(
         &faults[..faults.len().min(20)]
     );
     // What is between the dot and its answer when a worker or its database is killed, and no more.
-    let at_most = account::MAILS_AT_ONCE * (killed + OUTAGES.len() * WORKERS);
+    let at_most = MAILS_AT_ONCE * (killed + OUTAGES.len() * WORKERS);
     assert!(
         account.unknown() <= at_most,
         "{} mails are unknown",
         account.unknown()
     );
-    assert!(killed >= 20, "only {killed} workers were killed");
+    assert!(
+        killed >= 20 && account.lost > 0 && under_fire > 0,
+        "nothing was at work when it was killed"
+    );
     db.close().await.unwrap();
     cluster.stop().await.unwrap();
+}
+
+/// Few jobs at a time: a process that lives for half a second is to end some of them.
+fn settings_with(sink: &Sink) -> String {
+    format!(
+        r#"
+        [database]
+        max_connections = 10
+        [intake]
+        per_ip_per_minute = 1000000
+        per_ip_burst = 1000000
+        per_org_per_minute = 1000000
+        [mail]
+        url = "{}"
+        from = "Leadmill <leadmill@example.test>"
+        [worker]
+        lease = "5s"
+        pools = [
+            {{ name = "intake", queues = ["intake"], concurrency = 2 }},
+            {{ name = "leads", queues = ["enrich", "score", "notify"], concurrency = 4 }},
+            {{ name = "mail", queues = ["mail"], concurrency = {MAILS_AT_ONCE} }},
+            {{ name = "sweep", queues = ["sweep"], concurrency = 1 }},
+        ]
+        "#,
+        sink.url()
+    )
 }
 
 /// An org with two reps who take turns, and a form.
@@ -168,44 +196,37 @@ async fn organisation(url: &str) -> OrgId {
 }
 
 /// How workers are started.
-struct Workers {
-    mail: String,
-    database: String,
+struct Workers<'a> {
+    settings: &'a str,
+    database: &'a str,
 }
 
-impl Workers {
-    fn args(&self) -> [&str; 5] {
-        [
-            "work",
-            "--listen=127.0.0.1:0",
-            "--set=worker.lease=5s",
-            "--set=mail.from=Leadmill <leadmill@example.test>",
-            &self.mail,
-        ]
+impl Workers<'_> {
+    fn args(&self) -> [&str; 3] {
+        ["work", "--listen=127.0.0.1:0", self.settings]
     }
 
     /// One that works.
     fn start(&self) -> Process {
-        Process::start(&self.args(), &self.database)
+        Process::start(&self.args(), self.database)
     }
 
-    /// Kills one after the other, and starts another in its place at once, until it is over; says how many.
-    async fn killed_until(&self, over: &AtomicBool) -> usize {
+    /// Kills one after the other, and starts another in its place at once, until it is over; how many were killed, and
+    /// how many started.
+    async fn killed_until(&self, over: &AtomicBool) -> (usize, usize) {
         let mut running: Vec<_> = (0..WORKERS).map(|_| self.start()).collect();
         let mut pace = tokio::time::interval(KILL_EVERY);
-        let mut killed = 0;
-        for turn in 0.. {
+        let (mut killed, mut turn) = (0, 0);
+        while !over.load(Ordering::Relaxed) {
             pace.tick().await;
-            if over.load(Ordering::Relaxed) {
-                break;
-            }
             let victim = &mut running[turn % WORKERS];
             // One that found no database when it started has ended by itself.
             killed += usize::from(victim.runs());
             // Dropping the one before kills it.
-            *victim = Process::begin(&self.args(), &self.database);
+            *victim = Process::begin(&self.args(), self.database);
+            turn += 1;
         }
-        killed
+        (killed, turn)
     }
 }
 

@@ -9,9 +9,6 @@ use uuid::Uuid;
 
 use super::senders::{CAPTURES, Door, Sent, door, email, message};
 
-/// How many mails one worker has in hand.
-pub const MAILS_AT_ONCE: usize = 4;
-
 /// Everything there is.
 #[derive(Debug)]
 pub struct Account {
@@ -27,7 +24,7 @@ pub struct Account {
     /// Submissions and how many jobs made something of them.
     made: Vec<(String, i64)>,
     /// How many attempts were lost with their worker.
-    pub crashed: i64,
+    pub lost: i64,
 }
 
 #[derive(Debug, sqlx::FromRow)]
@@ -126,7 +123,7 @@ impl Account {
                  WHERE kind = 'process_intake' AND outcome <> 'cancelled' GROUP BY 1",
             )
             .await,
-            crashed: scalars(
+            lost: scalars(
                 db,
                 "SELECT count(*) FROM queue.job_history, jsonb_array_elements(errors) AS error
                  WHERE error ->> 'error' = 'the worker that ran it died'",

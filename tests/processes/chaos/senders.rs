@@ -17,6 +17,8 @@ pub const CAPTURES: usize = 2_000;
 const AT_ONCE: usize = 16;
 /// One capture in so many is of the address of the one before it.
 const SAME_ADDRESS_EVERY: usize = 10;
+/// They come no faster than this, so that what is killed is at work.
+const PACE: Duration = Duration::from_millis(14);
 /// How long a sender waits before it sends again.
 const AGAIN: Duration = Duration::from_millis(100);
 /// How long a capture may be turned away.
@@ -87,6 +89,7 @@ pub async fn send_all(target: Target, taken: Arc<AtomicUsize>) -> Vec<Sent> {
         .build()
         .unwrap();
     let next = Arc::new(AtomicUsize::new(0));
+    let begun = Instant::now();
     let mut senders = JoinSet::new();
     for _ in 0..AT_ONCE {
         let (client, target) = (client.clone(), target.clone());
@@ -98,6 +101,8 @@ pub async fn send_all(target: Target, taken: Arc<AtomicUsize>) -> Vec<Sent> {
                 if number >= CAPTURES {
                     return sent;
                 }
+                let turn = u32::try_from(number).unwrap();
+                tokio::time::sleep_until(begun + PACE * turn).await;
                 sent.push(until_taken(&client, &target, number).await);
                 taken.fetch_add(1, Ordering::Relaxed);
             }
