@@ -224,3 +224,46 @@ async fn a_job_is_enqueued_once_it_makes_sense() {
     let waiting = run(&["jobs", "ls", "--state", "scheduled"]);
     assert!(waiting.contains("remind_follow_ups"), "{waiting}");
 }
+
+#[test]
+fn a_template_that_cannot_be_filled_stops_the_start_and_is_named_with_its_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |path: &str, text: &str| {
+        let path = folder.path().join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    };
+    let dir = format!("templates.dir={}", folder.path().display());
+    let env = [("DATABASE_URL", "postgres://nobody@127.0.0.1:1/none")];
+
+    // One that asks for what no mail of its kind has is found by filling it.
+    write(
+        "mail/lead_assigned/subject.txt",
+        "{{ nothing_of_that_name }}",
+    );
+    let said = leadmill(&["check", "--set", &dir], &env);
+    let wanted = "mail/lead_assigned/subject.txt:1: undefined value";
+    assert!(
+        said.starts_with("exit 78\n") && said.contains(wanted),
+        "{said}"
+    );
+
+    write(
+        "mail/lead_scored/body.txt",
+        "Hello\n{% if lead %}never ends",
+    );
+    write("pages/console/layout.html", "one\ntwo\n{{ 1 + }}");
+    for command in ["check", "serve", "work", "dev"] {
+        let said = leadmill(&[command, "--set", &dir], &env);
+        assert!(said.starts_with("exit 78\n"), "{command}: {said}");
+        let of_mail = said.contains("mail/lead_scored/body.txt:2: syntax error: ");
+        let of_page = said.contains("pages/console/layout.html:3: syntax error: ");
+        // What a process has no use for does not keep it from starting.
+        let wanted = match command {
+            "check" => of_mail && of_page,
+            "work" => of_mail,
+            _ => of_page,
+        };
+        assert!(wanted, "{command}: {said}");
+    }
+}

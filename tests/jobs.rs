@@ -105,7 +105,7 @@ async fn lead_with(world: &World, org: OrgId, change: impl FnOnce(&mut Capture))
 }
 
 /// The same, nothing special.
-async fn lead(world: &World, org: OrgId) -> LeadId {
+pub(crate) async fn lead(world: &World, org: OrgId) -> LeadId {
     lead_with(world, org, |_| {}).await
 }
 
@@ -169,11 +169,11 @@ async fn everything(world: &World, org: OrgId) -> BTreeMap<String, (i64, String)
     all
 }
 
-fn enrich(org: OrgId, lead: LeadId) -> EnrichLead {
+pub(crate) fn enrich(org: OrgId, lead: LeadId) -> EnrichLead {
     EnrichLead { org, lead }
 }
 
-fn score(org: OrgId, lead: LeadId) -> ScoreLead {
+pub(crate) fn score(org: OrgId, lead: LeadId) -> ScoreLead {
     let trigger = domain::score::Cause::Manual;
     ScoreLead { org, lead, trigger }
 }

@@ -1,13 +1,17 @@
 //! Real processes of `leadmill`: how they start, say that they are ready, survive an outage and stop.
 
 mod chaos;
+mod dev;
 pub mod proxy;
 mod serve;
+mod work;
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
+
+use tokio::net::TcpStream;
 
 /// How long anything of a process may take before a test gives up on it.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -79,6 +83,18 @@ impl Process {
             .status()
             .unwrap();
         assert!(sent.success());
+    }
+
+    /// Wait until it takes no more connections.
+    pub async fn until_gone(&self) {
+        let address = self.url.trim_start_matches("http://");
+        let gone = async {
+            while TcpStream::connect(address).await.is_ok() {
+                tokio::task::yield_now().await;
+            }
+        };
+        let gone = tokio::time::timeout(PATIENCE, gone).await;
+        gone.expect("it should listen no more");
     }
 
     /// Wait for its end.

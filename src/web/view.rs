@@ -73,18 +73,23 @@ impl Views {
                 Some(own) => std::fs::read_to_string(own).map_err(|error| error.to_string()),
                 None => text_of(&name),
             };
-            let added = source.and_then(|source| {
-                pages
-                    .add_template_owned(name.to_string(), source)
-                    .map_err(|error| {
-                        let line = error
-                            .line()
-                            .map_or(String::new(), |line| format!("line {line}: "));
-                        format!("{line}{error}")
-                    })
-            });
-            if let Err(problem) = added {
-                mistakes.push(Mistake::new(place, "", problem));
+            let source = match source {
+                Ok(source) => source,
+                Err(problem) => {
+                    mistakes.push(Mistake::new(place, "", problem));
+                    continue;
+                }
+            };
+            if let Err(error) = pages.add_template_owned(name.to_string(), source) {
+                let what = match error.detail() {
+                    Some(detail) => format!("{}: {detail}", error.kind()),
+                    None => error.kind().to_string(),
+                };
+                let place = match error.line() {
+                    Some(line) => format!("{place}:{line}"),
+                    None => place,
+                };
+                mistakes.push(Mistake::new(place, "", what));
             }
         }
         if mistakes.is_empty() {

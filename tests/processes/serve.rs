@@ -61,14 +61,7 @@ async fn a_request_under_way_is_finished_before_the_process_ends() {
     assert_eq!(&first, b"HTTP/1.1 100 Continue\r\n\r\n");
 
     process.signal("-TERM");
-    let refused = async {
-        while TcpStream::connect(&address).await.is_ok() {
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(10), refused)
-        .await
-        .unwrap();
+    process.until_gone().await;
     slow.write_all(b"{}").await.unwrap();
     let mut answer = String::new();
     slow.read_to_string(&mut answer).await.unwrap();
@@ -96,14 +89,7 @@ async fn a_second_signal_stops_at_once() {
     stuck.read_exact(&mut first).await.unwrap();
 
     process.signal("-TERM");
-    let refused = async {
-        while TcpStream::connect(&address).await.is_ok() {
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(10), refused)
-        .await
-        .unwrap();
+    process.until_gone().await;
     process.signal("-TERM");
 
     assert!(process.ended().success());
