@@ -6,6 +6,7 @@ mod edits;
 mod enrichment;
 mod every_table;
 mod history;
+mod indexes;
 mod isolation;
 mod ledger;
 mod rescore;

@@ -200,3 +200,48 @@ async fn timeline_and_scores_come_newest_first_page_by_page() {
         assert_eq!(second["next"], Value::Null);
     }
 }
+
+#[tokio::test]
+async fn what_is_mine_and_whom_nobody_spoke_to_lately() {
+    let world = World::at("2030-03-04T09:00:00Z".parse().unwrap()).await;
+    let org = world.org().await;
+    let ada = world.rep("Ada").await.user;
+    let web = web(&world, |_| {});
+    let key = key(&world, org, &["leads:read"], Some(ada)).await;
+    for (name, status, owner, spoken) in [
+        ("Ann", "enriched", Some(ada), None),
+        ("Ben", "contacted", Some(ada), Some("2030-01-09T12:00:00Z")),
+        ("Cem", "contacted", None, Some("2030-03-01T12:00:00Z")),
+        ("Dag", "enriched", None, None),
+    ] {
+        let lead = lead(&world, org, name, status).await;
+        let mut tx = world.db.org(org).await.unwrap();
+        sqlx::query(
+            "UPDATE leads SET assigned_to_user_id = $2, last_contacted_at = $3::timestamptz WHERE id = $1",
+        )
+        .bind(lead)
+        .bind(owner)
+        .bind(spoken)
+        .execute(&mut *tx)
+        .await
+        .unwrap();
+        tx.commit().await.unwrap();
+    }
+
+    for (query, expected) in [
+        ("assigned_to_me=true", vec!["Ben", "Ann"]),
+        ("status=enriched&assigned_to_me=true", vec!["Ann"]),
+        (&format!("assigned_to={ada}"), vec!["Ben", "Ann"]),
+        ("last_contacted_before=2030-01-10", vec!["Ben"]),
+        ("last_contacted_before=2030-02-02", vec!["Ben"]),
+        ("never_contacted=true", vec!["Dag", "Ann"]),
+    ] {
+        let mut found = names(&get(&web, &format!("/api/v1/leads?{query}"), &key).await)
+            .into_iter()
+            .map(str::to_owned)
+            .collect::<Vec<_>>();
+        // All were made in the same instant.
+        found.sort_by(|a, b| b.cmp(a));
+        assert_eq!(found, expected, "{query}");
+    }
+}

@@ -309,3 +309,33 @@ async fn what_helps_to_understand_a_submission_is_kept_and_secrets_are_not() {
     assert_eq!(kept.content_type.as_deref(), Some("application/json"));
     assert_eq!(kept.id.get_version_num(), 7);
 }
+
+#[tokio::test]
+async fn every_source_that_there_is_may_be_named() {
+    let world = World::new().await;
+    let org = org(&world, "active").await;
+    let web = web(&world, |_| {});
+    let sources = [
+        "website",
+        "referral",
+        "paid_ads",
+        "organic_search",
+        "social_media",
+        "cold_outreach",
+        "event",
+        "partner",
+        "other",
+    ];
+    for source in sources {
+        let mut input = jane(org);
+        input["source"] = source.into();
+        let answered = answer(&web, capture(&input)).await;
+        assert!(answered.starts_with("200 OK"), "{source}: {answered}");
+    }
+    let kept = inbox(&world, org).await;
+    let kept: Vec<_> = kept
+        .iter()
+        .map(|event| event.submission["source"].as_str().unwrap())
+        .collect();
+    assert_eq!(kept, sources);
+}
