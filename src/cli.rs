@@ -28,9 +28,18 @@ use crate::{database, telemetry};
 
 pub use failure::Failure;
 
+/// What the exit codes of [`Failure`] tell, for people who write scripts.
+const EXIT_CODES: &str = "\
+Exit codes:
+   0  It went well
+  64  The command makes no sense, or what it asks for is refused
+  69  Something it needs is not there, such as the database; `work`: jobs were given back
+  70  Anything else went wrong
+  78  Settings or templates have mistakes; each is named";
+
 /// A durable job-queue worker platform for lead generation, on Postgres.
 #[derive(Debug, Parser)]
-#[command(name = "leadmill", version, max_term_width = 100)]
+#[command(name = "leadmill", version, max_term_width = 100, after_help = EXIT_CODES)]
 pub struct Cli {
     #[command(flatten)]
     global: Global,
@@ -50,7 +59,7 @@ struct Global {
         hide_env_values = true
     )]
     config: Option<PathBuf>,
-    /// Override one setting, such as http.listen=0.0.0.0:80
+    /// Override one setting, such as http.listen=0.0.0.0:80; may be given more than once
     #[arg(long = "set", global = true, value_name = "SECTION.KEY=VALUE")]
     set: Vec<String>,
     /// Address of the Postgres database [env: DATABASE_URL]
@@ -60,27 +69,27 @@ struct Global {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run everything in one process on a private database; what happens without a command
+    /// Try it: everything in one process, with a demo organisation; what happens without a command
     Dev(dev::Args),
     /// Answer HTTP: intake, API and console
     Serve(serve::Args),
-    /// Run jobs
+    /// Run jobs, in as many processes as you like
     Work(work::Args),
-    /// Bring the database to this program's schema
+    /// Make or update the tables in the database
     Migrate(migrate::Args),
-    /// Look for mistakes in the settings and name them all
+    /// Look for mistakes in settings and templates and name them all
     Check(check::Args),
-    /// Look at jobs, run them again, call them off
+    /// Look at jobs, run them again, cancel them
     Jobs(jobs::Args),
-    /// Enqueue a job by its kind and payload
+    /// Put one job into its queue
     Enqueue(enqueue::Args),
-    /// List the queues and how they stand
+    /// List the queues: what waits in each, for how long, and who works on it
     Queues(queues::Args),
-    /// List what runs by the clock
+    /// List what runs by the clock, and when next
     Schedules(schedules::Args),
-    /// Measure the queue beside the limit of hand-written SQL
+    /// Measure how fast it is, beside hand-written SQL on the same server
     Bench(bench::Args),
-    /// Print the description of the REST API
+    /// Print the description of the REST API (OpenAPI, in JSON)
     Openapi(openapi::Args),
     /// Print a completion script for a shell
     Completions(completions::Args),

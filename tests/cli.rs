@@ -25,13 +25,14 @@ fn leadmill(args: &[&str], env: &[(&str, &str)]) -> String {
     )
 }
 
-/// Every subcommand, from the program's own list.
-fn subcommands() -> Vec<String> {
-    let help = leadmill(&["--help"], &[]);
-    let list = help.split("Commands:\n").nth(1).unwrap();
+/// Every subcommand of a command, from the program's own list.
+fn subcommands(of: &[&str]) -> Vec<String> {
+    let help = leadmill(&[of, &["--help"]].concat(), &[]);
+    let list = help.split("Commands:\n").nth(1).unwrap_or_default();
     list.lines()
         .take_while(|line| !line.is_empty())
         .filter_map(|line| line.strip_prefix("  ")?.split_whitespace().next())
+        .filter(|name| *name != "help")
         .map(str::to_owned)
         .collect()
 }
@@ -39,9 +40,11 @@ fn subcommands() -> Vec<String> {
 #[test]
 fn help_reads_well() {
     let mut pages = vec![("leadmill".to_owned(), leadmill(&["--help"], &[]))];
-    for name in subcommands() {
-        if name != "help" {
-            pages.push((name.clone(), leadmill(&[&name, "--help"], &[])));
+    for name in subcommands(&[]) {
+        pages.push((name.clone(), leadmill(&[&name, "--help"], &[])));
+        for errand in subcommands(&[&name]) {
+            let page = leadmill(&[&name, &errand, "--help"], &[]);
+            pages.push((format!("{name} {errand}"), page));
         }
     }
     let text: Vec<String> = pages
@@ -88,6 +91,13 @@ fn a_database_that_is_not_named_or_not_there_is_told_apart() {
     assert_snapshot!("database_unnamed", leadmill(&["migrate"], &[]));
     let env = [("DATABASE_URL", "postgres://nobody@127.0.0.1:1/nothing")];
     assert_snapshot!("database_missing", leadmill(&["migrate"], &env));
+    for command in ["serve", "work", "dev"] {
+        let said = leadmill(&[command], &env);
+        assert!(
+            said.starts_with("exit 69\n") && said.contains("the database cannot be reached"),
+            "{command}: {said}"
+        );
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -147,10 +157,22 @@ async fn jobs_are_listed_shown_retried_and_cancelled() {
         "exit 0\nIt is cancelled.\n"
     );
     assert!(leadmill(&["jobs", "show", "2"], &env).contains("reason      not wanted"));
+    let cancelled = leadmill(&["jobs", "ls", "--state", "cancelled"], &env);
+    assert!(
+        cancelled.starts_with("exit 0\n") && cancelled.contains("score_lead"),
+        "{cancelled}"
+    );
     assert_eq!(
         leadmill(&["jobs", "retry", "2", "--json"], &env),
         "exit 0\n{\n  \"retried\": 3\n}\n"
     );
+    let of_no_job = leadmill(&["jobs", "ls", "--state", "canceled"], &env);
+    assert!(
+        of_no_job.starts_with("exit 64\n") && of_no_job.contains("discarded, cancelled"),
+        "{of_no_job}"
+    );
+    let never = leadmill(&["jobs", "ls", "--finished", "--state", "ready"], &env);
+    assert!(never.starts_with("exit 64\n"), "{never}");
     assert_snapshot!("job_unknown", leadmill(&["jobs", "show", "99"], &env));
     assert_snapshot!(
         "queues",
@@ -260,7 +282,7 @@ fn a_template_that_cannot_be_filled_stops_the_start_and_is_named_with_its_line()
         let of_page = said.contains("pages/console/layout.html:3: syntax error: ");
         // What a process has no use for does not keep it from starting.
         let wanted = match command {
-            "check" => of_mail && of_page,
+            "check" | "dev" => of_mail && of_page,
             "work" => of_mail,
             _ => of_page,
         };

@@ -12,8 +12,14 @@ use crate::database;
 /// Most connections of a benchmark's producers.
 const CONNECTIONS: u32 = 20;
 
+/// Where it measures.
+const PLACE: &str = "\
+Measures on a private Postgres, unless --database-url or DATABASE_URL names another. There, enqueue, drain and latency \
+use a queue of their own, and intake and rescore a database of their own, removed in the end.";
+
 /// Arguments of `leadmill bench`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = PLACE)]
 pub(super) struct Args {
     /// What to measure
     what: What,

@@ -13,7 +13,7 @@ use crate::config::{Config, Span};
 /// Arguments of `leadmill enqueue`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The job's kind, such as score_lead
+    /// The job's kind, such as score_lead; an unknown one is answered with those there are
     kind: String,
     /// Its payload, such as '{"org": "…", "lead": "…", "trigger": "manual"}'
     #[arg(value_name = "JSON")]
@@ -21,7 +21,7 @@ pub(super) struct Args {
     /// Not before this instant, such as 2030-12-31T08:00:00Z
     #[arg(long, value_name = "INSTANT", conflicts_with = "after")]
     at: Option<DateTime<Utc>>,
-    /// Not before so much time has passed, such as 10m
+    /// Not before so much time has passed, such as 30s, 10m or 12h
     #[arg(long = "in", value_name = "TIME")]
     after: Option<Span>,
     /// Lower goes first [default: the kind's own]

@@ -4,6 +4,7 @@ use std::fmt::Display;
 use std::process::ExitCode;
 
 use crate::config::Mistake;
+use crate::database::DatabaseError;
 
 const USAGE: u8 = 64;
 const UNAVAILABLE: u8 = 69;
@@ -33,6 +34,11 @@ impl Failure {
         Self::one(CONFIG, message)
     }
 
+    /// Something went wrong of which nothing else is known.
+    pub fn software(error: &anyhow::Error) -> Self {
+        Self::one(SOFTWARE, format!("{error:#}"))
+    }
+
     /// The settings have these mistakes.
     pub fn mistakes(mistakes: &[Mistake]) -> Self {
         Self {
@@ -59,7 +65,10 @@ impl Failure {
 
 impl From<anyhow::Error> for Failure {
     fn from(error: anyhow::Error) -> Self {
-        Self::one(SOFTWARE, format!("{error:#}"))
+        match error.downcast::<DatabaseError>() {
+            Ok(error) => Self::from(error),
+            Err(error) => Self::software(&error),
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use clap::builder::PossibleValuesParser;
 use queue::admin::{self, Act, Cursor, Filter, JobDetail, Refused, Waiting};
 use serde_json::{Value, json};
 use sqlx::PgConnection;
@@ -10,6 +11,11 @@ use super::Failure;
 use super::listing::{Format, moment, or_dash};
 use crate::config::Config;
 use crate::web::cursor;
+
+/// The states of live jobs.
+const LIVE: [&str; 4] = ["ready", "scheduled", "running", "parked"];
+/// The states in which jobs are kept.
+const FINISHED: [&str; 4] = ["completed", "skipped", "discarded", "cancelled"];
 
 /// Arguments of `leadmill jobs`.
 #[derive(Debug, clap::Args)]
@@ -26,13 +32,13 @@ enum Command {
     Show(Show),
     /// Run a finished job again, or a scheduled one now
     Retry(Retry),
-    /// Call off a job; one that runs is asked to stop
+    /// Cancel a job; one that runs is asked to stop
     Cancel(Cancel),
 }
 
 #[derive(Debug, clap::Args)]
 struct Ls {
-    /// Only finished jobs; without it, only live ones
+    /// Finished jobs instead of live ones
     #[arg(long)]
     finished: bool,
     /// Only of this queue
@@ -41,16 +47,16 @@ struct Ls {
     /// Only of this kind
     #[arg(long)]
     kind: Option<String>,
-    /// Only in this state: ready, scheduled, running, parked; or, of finished jobs, completed, skipped, discarded, cancelled
-    #[arg(long)]
+    /// Only in this state; one of the last four asks for finished jobs
+    #[arg(long, value_parser = PossibleValuesParser::new(LIVE.into_iter().chain(FINISHED)))]
     state: Option<String>,
     /// Only of this organisation
     #[arg(long, value_name = "ID")]
     org: Option<uuid::Uuid>,
-    /// How many at most
+    /// How many at most, up to 200
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(i64).range(1..=200))]
     limit: i64,
-    /// The page that follows another, by the cursor that the other ended with
+    /// The page after another, by the cursor that the other ended with
     #[arg(long)]
     cursor: Option<String>,
     #[command(flatten)]
@@ -104,8 +110,12 @@ async fn ls(args: Ls, db: &mut PgConnection) -> Result<(), Failure> {
             Failure::usage(format!("--cursor: `{text}` is the cursor of no page"))
         })?),
     };
+    let state = args.state.as_deref();
+    if args.finished && state.is_some_and(|state| LIVE.contains(&state)) {
+        return Err(Failure::usage("--state: no finished job is in that state"));
+    }
     let filter = Filter {
-        finished: args.finished,
+        finished: args.finished || state.is_some_and(|state| FINISHED.contains(&state)),
         queue: args.queue,
         kind: args.kind,
         state: args.state,

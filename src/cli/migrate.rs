@@ -46,7 +46,7 @@ impl From<DatabaseError> for Failure {
             | DatabaseError::TooOld { .. }
             | DatabaseError::Behind { .. } => Self::unavailable(error),
             DatabaseError::Different(_) | DatabaseError::Migrate(_) | DatabaseError::Sql(_) => {
-                Self::from(anyhow::Error::new(error))
+                Self::software(&anyhow::Error::new(error))
             }
         }
     }

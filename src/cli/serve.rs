@@ -14,8 +14,14 @@ use crate::stop::Stop;
 use crate::web::view::Views;
 use crate::{database, serve};
 
+/// How it is told to stop.
+const SIGNALS: &str = "\
+The database must be migrated. At SIGTERM or Ctrl-C, requests under way may finish within http.grace; a second signal \
+stops at once.";
+
 /// Arguments of `leadmill serve`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = SIGNALS)]
 pub(super) struct Args {
     /// Address and port to listen on, instead of http.listen
     #[arg(long, value_name = "ADDRESS:PORT")]

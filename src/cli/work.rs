@@ -14,10 +14,16 @@ use crate::stop::Stop;
 use crate::web::view::Views;
 use crate::{database, serve, work};
 
+/// How it is told to stop.
+const SIGNALS: &str = "\
+The database must be migrated. At SIGTERM or Ctrl-C, nothing new is begun and running jobs may end within http.grace. \
+What has not ended then, or at a second signal, is given back to run elsewhere, and the exit code is 69.";
+
 /// Arguments of `leadmill work`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = SIGNALS)]
 pub(super) struct Args {
-    /// Work only in this pool of worker.toml; may be given more than once [default: all]
+    /// Work only on the queues of this pool, one of worker.pools; may be given more than once [default: all]
     #[arg(long = "pool", value_name = "NAME")]
     pools: Vec<String>,
     /// Address and port of /healthz, /readyz and /metrics, instead of worker.listen
