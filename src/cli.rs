@@ -69,7 +69,7 @@ struct Global {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Try it: everything in one process, with a demo organisation; what happens without a command
+    /// Try it: everything in one process, with a demo organisation (the default)
     Dev(dev::Args),
     /// Answer HTTP: intake, API and console
     Serve(serve::Args),

@@ -47,6 +47,9 @@ fn help_reads_well() {
             pages.push((format!("{name} {errand}"), page));
         }
     }
+    for (name, page) in &pages {
+        assert!(page.starts_with("exit 0\n"), "{name}: {page}");
+    }
     let text: Vec<String> = pages
         .iter()
         .map(|(name, page)| format!("=== {name}\n{page}"))
