@@ -7,8 +7,9 @@ use domain::clock::Timestamp;
 use domain::id::{AttemptToken, MessageId, OrgId};
 use domain::mail::{Mail, MailFate, MailState};
 use domain::store::mail_ledger;
-use queue::{Attempt, Job, JobResult, Key, Outcome, enqueue};
+use queue::{Attempt, Job, JobResult, Key, Outcome, StaleClaim, enqueue};
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 use tracing::{info, warn};
 use uuid::Uuid;
 
@@ -19,6 +20,10 @@ use crate::effects::mail::{HandOff, Letter, OnUnknown};
 const LONGEST: TimeDelta = TimeDelta::days(3);
 const FIRST_WAIT: Duration = Duration::from_secs(30);
 const LONGEST_WAIT: Duration = Duration::from_secs(3_600);
+/// What a server answered is known to nobody else: for so long the attempt waits for a database that is not there.
+const FATE_WAITS: Duration = Duration::from_secs(300);
+/// How long it waits before it tries again.
+const FATE_PAUSE: Duration = Duration::from_millis(500);
 
 /// The ledger decides whether a mail still goes: a mail found in hand-off was interrupted there and may have gone.
 ///
@@ -231,9 +236,32 @@ impl SendMail {
         Ok(outcome)
     }
 
-    /// Writes an attempt's fate down. What is known about a mail is written even by a process that was taken for dead;
-    /// then the job that runs in its place may be over, and another is needed for a mail that is still to go.
+    /// Writes an attempt's fate down, as soon as the database is there. Written twice it is the same.
     async fn settle(
+        &self,
+        ctx: &Ctx,
+        attempt: &Attempt,
+        token: AttemptToken,
+        fate: &MailFate,
+    ) -> anyhow::Result<()> {
+        let begun = Instant::now();
+        loop {
+            match self.write_down(ctx, attempt, token, fate).await {
+                Err(error) if begun.elapsed() < FATE_WAITS && may_pass(&error) => {
+                    warn!(
+                        message.id = %self.message,
+                        "What became of mail {} is not written down yet: {error:#}", self.message
+                    );
+                    tokio::time::sleep(FATE_PAUSE).await;
+                }
+                written => return written,
+            }
+        }
+    }
+
+    /// What is known about a mail is written even by a process that was taken for dead; then the job that runs in its
+    /// place may be over, and another is needed for a mail that is still to go.
+    async fn write_down(
         &self,
         ctx: &Ctx,
         attempt: &Attempt,
@@ -243,11 +271,32 @@ impl SendMail {
         let mut tx = ctx.db.org(self.org).await?;
         let now = ctx.clock.now();
         let ours = mail_ledger::settle(&mut tx, self.org, self.message, token, fate, now).await?;
-        if ours && fate.state == MailState::Deferred && attempt.fence(&mut tx).await.is_err() {
-            enqueue(&mut tx, self).await?;
+        if ours && fate.state == MailState::Deferred {
+            match attempt.fence(&mut tx).await {
+                Ok(()) => {}
+                Err(StaleClaim::Database(error)) => return Err(error.into()),
+                Err(StaleClaim::Gone(_) | StaleClaim::Cancelled(_)) => {
+                    enqueue(&mut tx, self).await?;
+                }
+            }
         }
         ctx.commit(tx).await?;
         Ok(())
+    }
+}
+
+/// Whether the database is at fault, and not what it was told.
+fn may_pass(error: &anyhow::Error) -> bool {
+    let cause = error.chain().find_map(|cause| cause.downcast_ref());
+    match cause {
+        // Connection, transaction state (read-only for one), conflicts, resources, operator, system.
+        Some(sqlx::Error::Database(error)) => error.code().is_some_and(|code| {
+            ["08", "25", "40", "53", "57", "58"]
+                .iter()
+                .any(|class| code.starts_with(class))
+        }),
+        Some(_) => true,
+        None => false,
     }
 }
 

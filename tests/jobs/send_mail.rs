@@ -323,3 +323,28 @@ async fn a_mail_that_cannot_be_written_waits_for_a_release_that_can() {
     assert_eq!(stand(&world, org, message).await.state, MailState::Sent);
     assert_eq!(world.mailbox().await.count(), 1);
 }
+
+#[tokio::test]
+async fn an_answer_is_kept_until_the_database_is_there_to_take_it() {
+    let (world, org, message) = about_to_write().await;
+    // A sequence counts also what is rolled back: the answer is refused twice, as by a server that shuts down.
+    sqlx::raw_sql(
+        "CREATE SEQUENCE refusals; GRANT USAGE ON SEQUENCE refusals TO leadmill_app;
+        CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+            IF nextval('refusals') <= 2 THEN RAISE EXCEPTION 'shutting down' USING ERRCODE = '57P01'; END IF;
+            RETURN NEW;
+        END $$;
+        CREATE TRIGGER refuse BEFORE UPDATE ON email_messages FOR EACH ROW WHEN (NEW.state = 'sent')
+            EXECUTE FUNCTION refuse()",
+    )
+    .execute(&world.pool)
+    .await
+    .unwrap();
+
+    let drained = world.work().await;
+
+    assert_eq!(drained.failures(), []);
+    let stand = stand(&world, org, message).await;
+    assert_eq!((stand.state, stand.attempts), (MailState::Sent, 1));
+    assert_eq!(world.mailbox().await.count(), 1);
+}
