@@ -8,7 +8,7 @@ mod work;
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc;
+use std::sync::{Arc, OnceLock, mpsc};
 use std::time::{Duration, Instant};
 
 use tokio::net::TcpStream;
@@ -21,6 +21,7 @@ pub struct Process {
     child: Child,
     /// Where it answers, from its own log; empty of one that was only begun.
     pub url: String,
+    listens: Arc<OnceLock<Instant>>,
 }
 
 impl Process {
@@ -52,6 +53,8 @@ impl Process {
             .unwrap();
         let log = BufReader::new(child.stderr.take().unwrap());
         let (found, url) = mpsc::channel();
+        let listens = Arc::<OnceLock<Instant>>::default();
+        let said = listens.clone();
         // Reads on to the end, so that the process never waits for somebody to read its log.
         std::thread::spawn(move || {
             for line in log.lines().map_while(Result::ok) {
@@ -60,6 +63,7 @@ impl Process {
                         .split('"')
                         .next()
                         .unwrap_or_default();
+                    let _ = said.set(Instant::now());
                     let _ = found.send(url.to_owned());
                 }
             }
@@ -67,8 +71,14 @@ impl Process {
         let process = Self {
             child,
             url: String::new(),
+            listens,
         };
         (process, url)
+    }
+
+    /// For how long it has listened.
+    pub fn listens_for(&self) -> Duration {
+        self.listens.get().map_or(Duration::ZERO, Instant::elapsed)
     }
 
     /// Whether it has not ended.
