@@ -7,8 +7,10 @@ mod frame;
 mod guard;
 mod moment;
 mod ops;
+mod posted;
 mod rep;
 mod sign_in;
+mod signed_in;
 mod words;
 
 use axum::Router;

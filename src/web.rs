@@ -11,4 +11,5 @@ pub mod problem;
 pub mod rate_limit;
 pub mod session;
 pub mod shape;
+pub mod trpc;
 pub mod view;

@@ -151,3 +151,32 @@ fn files_hold_one_idea() {
         );
     }
 }
+
+#[test]
+fn what_the_doors_share_knows_no_door() {
+    let doors = ["crate::api", "crate::console", "crate::intake"];
+    only_in(
+        &[
+            "src/api",
+            "src/console",
+            "src/intake",
+            "src/commands",
+            "src/serve.rs",
+            "src/cli",
+            "src/dev",
+            "src/bench",
+        ],
+        &doors,
+    );
+    // Commands take text as intake does; what a page or an answer looks like is none of their business.
+    only_in(
+        &[
+            "src/api",
+            "src/serve.rs",
+            "src/cli",
+            "src/commands/input.rs",
+        ],
+        &["crate::api"],
+    );
+    only_in(&["src/console", "src/serve.rs"], &["crate::console"]);
+}

@@ -1,20 +1,16 @@
-//! `/api/trpc/…`: the wire of `@trpc/client`, versions 10 and 11, every link.
+//! `/api/trpc/…`: procedures for `@trpc/client`.
 //!
 //! Whatever happens, the answer is an envelope: these clients cannot read anything else.
 
-pub mod envelope;
-pub mod error;
-pub mod issue;
 pub mod procedures;
 pub mod reads;
-pub mod request;
-pub mod superjson;
+mod refused;
 mod writes;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{RawQuery, Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::Response;
 use axum::routing::any;
 use serde_json::{Map, Value};
@@ -23,24 +19,12 @@ use crate::app::App;
 use crate::intake::form::{self, Encoding};
 use crate::web::body::{self, BodyError};
 use crate::web::client::Client;
+use crate::web::trpc::envelope::{Answer, Dialect, refuse, respond};
+use crate::web::trpc::error::{Code, Failed};
+use crate::web::trpc::request::{Asked, Call, Shape};
+use crate::web::trpc::{Context, procedures_in};
 
-use envelope::{Answer, Dialect, refuse, respond};
-use error::{Code, Failed};
 use procedures::{Kind, Procedure};
-use request::{Asked, Call, Shape};
-
-/// What every procedure is given besides its input.
-#[derive(Debug)]
-pub struct Context {
-    /// Who calls.
-    pub client: Client,
-    /// The request's body as it came.
-    pub body: Bytes,
-    /// Which call of the request this is.
-    pub index: usize,
-    /// How many calls the request has.
-    pub calls: usize,
-}
 
 /// The routes of this module.
 pub fn router() -> Router<App> {
@@ -223,20 +207,4 @@ fn preflight() -> Response {
     );
     set(header::ACCESS_CONTROL_MAX_AGE, "86400");
     response
-}
-
-/// The envelope for a request that a layer refused before it came here.
-pub fn refused(status: StatusCode, path: &str, query: &str, headers: &HeaderMap) -> Response {
-    let code = Code::of_status(status);
-    let failed = match code {
-        Code::ServiceUnavailable => Failed::unavailable(),
-        code => Failed::new(code, code.parts().0),
-    };
-    let asked = Asked::new(procedures_in(path), query, headers).ok();
-    refuse(asked.as_ref(), failed)
-}
-
-/// The part of the path that names procedures.
-fn procedures_in(path: &str) -> &str {
-    path.trim_start_matches("/api/trpc").trim_start_matches('/')
 }

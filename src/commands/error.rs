@@ -2,11 +2,8 @@
 
 use axum::http::StatusCode;
 use domain::id::LeadId;
-use serde_json::json;
 use tracing::{error, warn};
 
-use crate::api::trpc::error::{Code, Failed};
-use crate::api::trpc::issue::Issue;
 use crate::web::outage::is_outage;
 use crate::web::problem::{FieldError, Problem};
 
@@ -71,7 +68,8 @@ impl Refused {
         }])
     }
 
-    fn log(&self) {
+    /// Tells the log of what is no fault of the caller's.
+    pub fn log(&self) {
         match self {
             Self::Outage(cause) => {
                 warn!(error = %cause, "Turned a request away, the database is not there")
@@ -82,7 +80,7 @@ impl Refused {
     }
 
     /// The message as a sentence.
-    fn sentence(&self) -> String {
+    pub fn sentence(&self) -> String {
         let text = self.to_string();
         let mut letters = text.chars();
         letters
@@ -113,42 +111,5 @@ impl From<Refused> for Problem {
             Refused::Outage(_) => plain(StatusCode::SERVICE_UNAVAILABLE).retry_after(5),
             Refused::Broken(_) => plain(StatusCode::INTERNAL_SERVER_ERROR),
         }
-    }
-}
-
-impl Refused {
-    /// The same for a tRPC client.
-    pub fn into_failed(self, request_id: &str) -> Failed {
-        self.log();
-        let sentence = self.sentence();
-        match self {
-            Self::Unauthorized => Failed::new(Code::Unauthorized, sentence),
-            Self::Forbidden(_) => Failed::new(Code::Forbidden, sentence),
-            Self::NotFound(_) => Failed::new(Code::NotFound, sentence),
-            Self::Duplicate(lead) => {
-                let mut failed = Failed::new(Code::Conflict, sentence);
-                failed.data.insert("leadId".into(), json!(lead));
-                failed
-            }
-            Self::Illegal(_) | Self::KeyReused => Failed::new(Code::Conflict, sentence),
-            Self::Stale(version) => {
-                let mut failed = Failed::new(Code::PreconditionFailed, sentence);
-                failed.data.insert("version".into(), version.into());
-                failed
-            }
-            Self::Invalid(errors) => errors.into_iter().map(issue).collect::<Vec<_>>().into(),
-            Self::Outage(_) => Failed::unavailable(),
-            Self::Broken(_) => Failed::internal(request_id),
-        }
-    }
-}
-
-fn issue(error: FieldError) -> Issue {
-    let field = crate::api::view::camel_name(&error.field);
-    match &*error.code {
-        "required" => Issue::wrong_type(&field, "string", None),
-        "invalid_email" => Issue::invalid_string(&field, "email"),
-        "invalid_id" => Issue::invalid_string(&field, "uuid"),
-        _ => Issue::custom(&field, error.message),
     }
 }

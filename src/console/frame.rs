@@ -50,8 +50,8 @@ impl Frame {
             org: session.org_name.clone(),
             csrf: session.csrf(),
             unread,
-            may_edit: session.may_edit().is_ok(),
-            may_operate: session.may_operate().is_ok(),
+            may_edit: session.may_edit(),
+            may_operate: session.may_operate(),
             said,
         })
     }

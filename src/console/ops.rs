@@ -16,6 +16,7 @@ use uuid::Uuid;
 
 use crate::app::App;
 use crate::commands::Refused;
+use crate::console::signed_in::may_operate;
 use crate::web::session::Session;
 
 pub(super) fn router() -> Router<App> {
@@ -35,7 +36,7 @@ struct Sight {
 
 impl Sight {
     fn of(session: &Session) -> Result<Self, Refused> {
-        session.may_operate()?;
+        may_operate(session)?;
         let own = session.member.org.uuid();
         Ok(Self {
             lane: (!session.operator).then_some(own),
@@ -48,9 +49,9 @@ impl Sight {
     }
 
     /// A transaction that sees the queue, and of the orgs no more than they may.
-    async fn begin(self, app: &App, session: &Session) -> Result<Tx, Refused> {
+    async fn begin(self, app: &App, session: &Session) -> sqlx::Result<Tx> {
         match self.lane {
-            None => Ok(app.db.platform().await?),
+            None => app.db.platform().await,
             Some(_) => session.begin(app).await,
         }
     }

@@ -18,10 +18,11 @@ use super::Failed;
 use super::words;
 use crate::app::App;
 use crate::commands::Refused;
+use crate::console::posted::{Fields, Posted};
 use crate::intake::text::is_email;
 use crate::web::client::Client;
 use crate::web::rate_limit::Wait;
-use crate::web::session::{Fields, Posted, Session, no_cookie};
+use crate::web::session::{Session, no_cookie};
 
 /// Where people land.
 const HOME: &str = "/dashboard/crm";

@@ -9,10 +9,10 @@ use tracing::{error, warn};
 
 use super::accept::{Kept, NotKept, keep};
 use super::text;
-use crate::api::trpc::Context;
-use crate::api::trpc::error::{Code, Failed};
-use crate::api::trpc::issue::Issue;
 use crate::app::App;
+use crate::web::trpc::Context;
+use crate::web::trpc::error::{Code, Failed};
+use crate::web::trpc::issue::Issue;
 
 const CLICK_IDS: [(&str, &str); 7] = [
     ("gclid", "gclid"),

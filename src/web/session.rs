@@ -1,14 +1,9 @@
 //! Who is signed in: the cookie, the session behind it, and what proves that a form is ours.
 
-mod posted;
-
 use std::fmt;
 use std::time::Duration;
 
-use axum::extract::FromRequestParts;
-use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, Method};
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::http::{HeaderMap, HeaderValue, header};
 use axum_extra::extract::CookieJar;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -21,13 +16,11 @@ use domain::store::{Db, Tx, members, sessions};
 use jobs::{Links, new_sign_in_link, new_token, token_hash};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
+use url::Url;
 
 use crate::app::App;
-use crate::commands::Refused;
 use crate::config::{Config, Span};
 use crate::web::client::Client;
-
-pub use posted::{Fields, Posted, same_origin};
 
 /// The last use of a session is written down at most this often.
 const NOTED_EVERY: TimeDelta = TimeDelta::minutes(1);
@@ -52,7 +45,7 @@ pub struct Session {
 
 impl Session {
     /// The session that the cookie among `headers` speaks of.
-    pub async fn find(app: &App, headers: &HeaderMap) -> Result<Option<Self>, Refused> {
+    pub async fn find(app: &App, headers: &HeaderMap) -> sqlx::Result<Option<Self>> {
         let jar = CookieJar::from_headers(headers);
         let Some(token) = jar
             .get(cookie_name(&app.config))
@@ -126,8 +119,8 @@ impl Session {
     }
 
     /// A transaction that sees what the person may see.
-    pub async fn begin(&self, app: &App) -> Result<Tx, Refused> {
-        Ok(app.db.member(&self.member).await?)
+    pub async fn begin(&self, app: &App) -> sqlx::Result<Tx> {
+        app.db.member(&self.member).await
     }
 
     /// The circumstances of what the person does now.
@@ -145,23 +138,13 @@ impl Session {
     }
 
     /// Whether the person may change leads.
-    pub fn may_edit(&self) -> Result<(), Refused> {
-        if self.member.role.may_edit() {
-            Ok(())
-        } else {
-            Err(Refused::Forbidden("your role lets you look, not change"))
-        }
+    pub fn may_edit(&self) -> bool {
+        self.member.role.may_edit()
     }
 
     /// Whether the person sees how the platform works: those who run it, and those who run an org what concerns theirs.
-    pub fn may_operate(&self) -> Result<(), Refused> {
-        if self.operator || self.member.role.may_administer() {
-            Ok(())
-        } else {
-            Err(Refused::Forbidden(
-                "operations are for admins and owners; ask one of yours",
-            ))
-        }
+    pub fn may_operate(&self) -> bool {
+        self.operator || self.member.role.may_administer()
     }
 }
 
@@ -170,47 +153,6 @@ impl fmt::Debug for Session {
         f.debug_struct("Session")
             .field("member", &self.member)
             .finish_non_exhaustive()
-    }
-}
-
-/// Nobody is signed in: a page is asked for again after signing in.
-pub enum NotSignedIn {
-    /// To the page where people sign in.
-    Elsewhere(String),
-    /// It could not be found out.
-    Refused(Refused),
-}
-
-impl IntoResponse for NotSignedIn {
-    fn into_response(self) -> Response {
-        match self {
-            Self::Elsewhere(to) => Redirect::to(&to).into_response(),
-            Self::Refused(refused) => crate::console::Failed::from(refused).into_response(),
-        }
-    }
-}
-
-impl FromRequestParts<App> for Session {
-    type Rejection = NotSignedIn;
-
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, NotSignedIn> {
-        let found = Self::find(app, &parts.headers).await;
-        let found = found.map_err(NotSignedIn::Refused)?;
-        found.ok_or_else(|| {
-            let asked = parts
-                .uri
-                .path_and_query()
-                .map_or("/", |asked| asked.as_str());
-            let back = if parts.method == Method::GET {
-                asked
-            } else {
-                "/dashboard/crm"
-            };
-            let query = url::form_urlencoded::Serializer::new(String::new())
-                .append_pair("next", back)
-                .finish();
-            NotSignedIn::Elsewhere(format!("/sign-in?{query}"))
-        })
     }
 }
 
@@ -259,4 +201,63 @@ pub async fn sign_in_link(
     let token = new_sign_in_link(&mut tx, user.id, now).await?;
     tx.commit().await?;
     Ok(Some(Links::new(public_url).sign_in(&token)))
+}
+
+/// Whether the request comes from a page of ours, as far as the browser tells; programs tell nothing.
+pub fn same_origin(config: &Config, headers: &HeaderMap) -> bool {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    if let Some(site) = text("sec-fetch-site") {
+        return matches!(site, "same-origin" | "none");
+    }
+    let Some(origin) = text(header::ORIGIN.as_str()) else {
+        return true;
+    };
+    let origin = Url::parse(origin).ok();
+    let ours = Url::parse(&config.http.public_url).ok();
+    let authority = |url: &Url| Some((url.host_str()?.to_owned(), url.port_or_known_default()));
+    let Some(origin) = origin else { return false };
+    if ours.is_some_and(|ours| authority(&ours) == authority(&origin)) {
+        return true;
+    }
+    let Some(host) = text(header::HOST.as_str()) else {
+        return false;
+    };
+    let asked = Url::parse(&format!("{}://{host}", origin.scheme())).ok();
+    asked.is_some_and(|asked| authority(&asked) == authority(&origin))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_our_own_pages_count() {
+        let mut config = Config::default();
+        config.http.public_url = "https://leadmill.example".into();
+        let from = |pairs: &[(&'static str, &'static str)]| {
+            let headers = pairs.iter().map(|(name, value)| {
+                let name = axum::http::HeaderName::from_static(name);
+                (name, axum::http::HeaderValue::from_static(value))
+            });
+            same_origin(&config, &headers.collect())
+        };
+        assert!(from(&[]));
+        assert!(from(&[("sec-fetch-site", "same-origin")]));
+        assert!(!from(&[("sec-fetch-site", "cross-site")]));
+        assert!(!from(&[("sec-fetch-site", "same-site")]));
+        assert!(from(&[("origin", "https://leadmill.example")]));
+        assert!(from(&[
+            ("origin", "http://127.0.0.1:8080"),
+            ("host", "127.0.0.1:8080")
+        ]));
+        assert!(!from(&[
+            ("origin", "http://127.0.0.1:8081"),
+            ("host", "127.0.0.1:8080")
+        ]));
+        assert!(!from(&[
+            ("origin", "https://evil.example"),
+            ("host", "leadmill.example")
+        ]));
+        assert!(!from(&[("origin", "null")]));
+    }
 }

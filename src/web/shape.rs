@@ -5,8 +5,8 @@ use axum::http::header;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-use crate::api::trpc;
 use crate::web::problem::Problem;
+use crate::web::trpc;
 
 /// Handlers name the type of what they answer; an error without one, or as plain text, comes from a layer.
 pub async fn shape(request: Request, next: Next) -> Response {

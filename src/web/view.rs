@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{Path as UrlPath, State};
+use axum::extract::Path as UrlPath;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -15,7 +15,6 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 use tracing::error;
 
-use crate::app::App;
 use crate::config::Mistake;
 
 mod filters;
@@ -132,14 +131,11 @@ impl Views {
 }
 
 /// The files that pages link to.
-pub fn router() -> Router<App> {
+pub fn router<S: Clone + Send + Sync + 'static>() -> Router<S> {
     Router::new().route("/assets/{version}/{name}", get(asset))
 }
 
-async fn asset(
-    UrlPath((version, name)): UrlPath<(String, String)>,
-    State(_): State<App>,
-) -> Response {
+async fn asset(UrlPath((version, name)): UrlPath<(String, String)>) -> Response {
     let found = Assets::get(&name).filter(|file| version == self::version(&file.data));
     let Some(file) = found else {
         return StatusCode::NOT_FOUND.into_response();

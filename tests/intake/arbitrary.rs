@@ -4,9 +4,9 @@ use axum::http::{HeaderMap, Method};
 use domain::form::{Form, FormSettings};
 use domain::id::{FormId, OrgId};
 use domain::submission::Submission;
-use leadmill::api::trpc::request::Asked;
 use leadmill::intake::form::{decode, read};
 use leadmill::intake::trpc_capture;
+use leadmill::web::trpc::request::Asked;
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 

@@ -2,13 +2,13 @@
 
 use serde_json::Value;
 
-use super::Context;
-use super::error::Failed;
-use super::{reads, writes};
+use super::{reads, refused, writes};
 use crate::api::caller::Caller;
 use crate::app::App;
 use crate::commands::Refused;
 use crate::intake;
+use crate::web::trpc::Context;
+use crate::web::trpc::error::Failed;
 
 /// Whether a procedure reads or writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,6 +90,6 @@ impl Procedure {
             .map(Ok)
         };
         let answered: Result<Result<Value, Failed>, Refused> = called.await;
-        answered.unwrap_or_else(|refused| Err(refused.into_failed(&context.client.request_id)))
+        answered.unwrap_or_else(|why| Err(refused::failed(why, &context.client.request_id)))
     }
 }

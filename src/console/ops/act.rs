@@ -14,7 +14,7 @@ use crate::app::App;
 use crate::commands::Refused;
 use crate::console::Failed;
 use crate::console::frame::back;
-use crate::web::session::Posted;
+use crate::console::posted::Posted;
 
 /// Jobs that can be chosen at once.
 const MOST: usize = 200;

@@ -22,7 +22,8 @@ use crate::app::App;
 use crate::commands::Refused;
 use crate::console::Failed;
 use crate::console::frame::back;
-use crate::web::session::Posted;
+use crate::console::posted::Posted;
+use crate::console::signed_in::may_edit;
 
 /// Longest note.
 const LONGEST: usize = 10_000;
@@ -107,7 +108,8 @@ impl Change<'_> {
     }
 
     async fn begin(&self) -> Result<Tx, No> {
-        self.posted.session.begin(self.app).await.map_err(No::Page)
+        let begun = self.posted.session.begin(self.app).await;
+        begun.map_err(|error| No::Page(error.into()))
     }
 }
 
@@ -120,7 +122,7 @@ async fn run(
     change: impl AsyncFnOnce(&Change<'_>) -> Result<&'static str, No>,
 ) -> Result<Response, Failed> {
     let lead = lead_id(&id)?;
-    posted.session.may_edit()?;
+    may_edit(&posted.session)?;
     let work = Change {
         act: posted.session.act(&app, &posted.client),
         app: &app,

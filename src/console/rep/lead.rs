@@ -18,9 +18,10 @@ use crate::commands::Refused;
 use crate::console::Failed;
 use crate::console::frame::Frame;
 use crate::console::moment::Moment;
+use crate::console::posted::Fields;
 use crate::console::words::{self, Choice, StatusMark};
 use crate::web::cursor::{self, Page};
-use crate::web::session::{Fields, Session};
+use crate::web::session::Session;
 
 use facts::{Enrichment, Fact};
 use score::Breakdown;

@@ -13,8 +13,9 @@ use crate::commands::query::Parameters;
 use crate::console::Failed;
 use crate::console::frame::{Frame, address, back, without};
 use crate::console::moment::Moment;
+use crate::console::posted::Posted;
 use crate::web::cursor::Page;
-use crate::web::session::{Posted, Session};
+use crate::web::session::Session;
 
 /// Pieces of news a page shows.
 const A_PAGE: usize = 30;

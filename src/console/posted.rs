@@ -1,17 +1,15 @@
 //! A form that a page of ours sent: from our origin, with the session's proof, its fields by name.
 
 use axum::extract::{FromRequest, FromRequestParts, Request};
-use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
-use url::Url;
 
-use super::{NotSignedIn, Session};
 use crate::app::App;
 use crate::commands::Refused;
-use crate::config::Config;
 use crate::console::Failed;
+use crate::console::signed_in::NotSignedIn;
 use crate::web::body;
 use crate::web::client::Client;
+use crate::web::session::Session;
 
 /// Larger than any form of ours.
 const LARGEST: usize = 256 * 1024;
@@ -84,64 +82,5 @@ impl FromRequest<App> for Posted {
             fields,
             client,
         })
-    }
-}
-
-/// Whether the request comes from a page of ours, as far as the browser tells; programs tell nothing.
-pub fn same_origin(config: &Config, headers: &HeaderMap) -> bool {
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    if let Some(site) = text("sec-fetch-site") {
-        return matches!(site, "same-origin" | "none");
-    }
-    let Some(origin) = text(header::ORIGIN.as_str()) else {
-        return true;
-    };
-    let origin = Url::parse(origin).ok();
-    let ours = Url::parse(&config.http.public_url).ok();
-    let authority = |url: &Url| Some((url.host_str()?.to_owned(), url.port_or_known_default()));
-    let Some(origin) = origin else { return false };
-    if ours.is_some_and(|ours| authority(&ours) == authority(&origin)) {
-        return true;
-    }
-    let Some(host) = text(header::HOST.as_str()) else {
-        return false;
-    };
-    let asked = Url::parse(&format!("{}://{host}", origin.scheme())).ok();
-    asked.is_some_and(|asked| authority(&asked) == authority(&origin))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_our_own_pages_count() {
-        let mut config = Config::default();
-        config.http.public_url = "https://leadmill.example".into();
-        let from = |pairs: &[(&'static str, &'static str)]| {
-            let headers = pairs.iter().map(|(name, value)| {
-                let name = axum::http::HeaderName::from_static(name);
-                (name, axum::http::HeaderValue::from_static(value))
-            });
-            same_origin(&config, &headers.collect())
-        };
-        assert!(from(&[]));
-        assert!(from(&[("sec-fetch-site", "same-origin")]));
-        assert!(!from(&[("sec-fetch-site", "cross-site")]));
-        assert!(!from(&[("sec-fetch-site", "same-site")]));
-        assert!(from(&[("origin", "https://leadmill.example")]));
-        assert!(from(&[
-            ("origin", "http://127.0.0.1:8080"),
-            ("host", "127.0.0.1:8080")
-        ]));
-        assert!(!from(&[
-            ("origin", "http://127.0.0.1:8081"),
-            ("host", "127.0.0.1:8080")
-        ]));
-        assert!(!from(&[
-            ("origin", "https://evil.example"),
-            ("host", "leadmill.example")
-        ]));
-        assert!(!from(&[("origin", "null")]));
     }
 }

@@ -1,0 +1,72 @@
+//! Pages are for people who are signed in; who is not signs in first and comes back.
+
+use axum::extract::FromRequestParts;
+use axum::http::Method;
+use axum::http::request::Parts;
+use axum::response::{IntoResponse, Redirect, Response};
+
+use crate::app::App;
+use crate::commands::Refused;
+use crate::console::Failed;
+use crate::web::session::Session;
+
+/// Lets those go on who may change leads.
+pub(super) fn may_edit(session: &Session) -> Result<(), Refused> {
+    if session.may_edit() {
+        Ok(())
+    } else {
+        Err(Refused::Forbidden("your role lets you look, not change"))
+    }
+}
+
+/// Lets those go on who see how the platform works.
+pub(super) fn may_operate(session: &Session) -> Result<(), Refused> {
+    if session.may_operate() {
+        Ok(())
+    } else {
+        Err(Refused::Forbidden(
+            "operations are for admins and owners; ask one of yours",
+        ))
+    }
+}
+
+/// Nobody is signed in: a page is asked for again after signing in.
+pub enum NotSignedIn {
+    /// To the page where people sign in.
+    Elsewhere(String),
+    /// It could not be found out.
+    Refused(sqlx::Error),
+}
+
+impl IntoResponse for NotSignedIn {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Elsewhere(to) => Redirect::to(&to).into_response(),
+            Self::Refused(refused) => Failed::from(refused).into_response(),
+        }
+    }
+}
+
+impl FromRequestParts<App> for Session {
+    type Rejection = NotSignedIn;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, NotSignedIn> {
+        let found = Self::find(app, &parts.headers).await;
+        let found = found.map_err(NotSignedIn::Refused)?;
+        found.ok_or_else(|| {
+            let asked = parts
+                .uri
+                .path_and_query()
+                .map_or("/", |asked| asked.as_str());
+            let back = if parts.method == Method::GET {
+                asked
+            } else {
+                "/dashboard/crm"
+            };
+            let query = url::form_urlencoded::Serializer::new(String::new())
+                .append_pair("next", back)
+                .finish();
+            NotSignedIn::Elsewhere(format!("/sign-in?{query}"))
+        })
+    }
+}
