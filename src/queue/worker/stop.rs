@@ -72,10 +72,12 @@ impl Running {
         self.parts.desk.close();
         let now = self.parts.now.clone();
         let ended = futures::future::join_all(self.pools.iter_mut().map(Task::done));
+        // Pools that are cut short end as well, so that is asked first.
         let in_time = tokio::select! {
+            biased;
+            () = now.cancelled() => false,
             _ = ended => true,
             () = tokio::time::sleep(grace) => false,
-            () = now.cancelled() => false,
         };
         if !in_time {
             warn!("Jobs still run; they are given back");
