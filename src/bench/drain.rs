@@ -7,6 +7,7 @@ use queue::Wake;
 
 use super::enqueue::payloads;
 use super::noop::{Noop, QUEUE, Watcher, worker};
+use super::progress::Progress;
 use super::{Figure, Place, raw};
 
 const BULK: usize = 1000;
@@ -18,9 +19,12 @@ pub async fn drain(place: &Place, jobs: usize) -> anyhow::Result<Vec<Figure>> {
     let pool = &place.pool;
     let numbers: Vec<usize> = (0..jobs).collect();
     let mut db = pool.acquire().await?;
+    let progress = Progress::begin("a backlog for SQL by hand", jobs);
     for bulk in numbers.chunks(BULK) {
         raw::insert(&mut db, &payloads(bulk)?).await?;
+        progress.more(bulk.len());
     }
+    drop(progress);
     sqlx::raw_sql("VACUUM (ANALYZE) bench_raw.job")
         .execute(&mut *db)
         .await?;
@@ -31,6 +35,7 @@ pub async fn drain(place: &Place, jobs: usize) -> anyhow::Result<Vec<Figure>> {
         let bulk: Vec<Noop> = bulk.iter().copied().map(Noop::new).collect();
         queue::enqueue_many(&mut db, &bulk).await?;
     }
+    let progress = Progress::begin("jobs done", jobs);
     sqlx::raw_sql("VACUUM (ANALYZE) queue.job")
         .execute(&mut *db)
         .await?;
@@ -43,7 +48,9 @@ pub async fn drain(place: &Place, jobs: usize) -> anyhow::Result<Vec<Figure>> {
     let began = Instant::now();
     loop {
         tokio::time::sleep(LOOK).await;
-        if watcher.runs.load(Ordering::Relaxed) < jobs {
+        let runs = watcher.runs.load(Ordering::Relaxed);
+        progress.at(runs);
+        if runs < jobs {
             continue;
         }
         let left = "SELECT EXISTS (SELECT FROM queue.job WHERE queue = $1)";

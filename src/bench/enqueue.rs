@@ -7,6 +7,7 @@ use futures::future::try_join_all;
 use sqlx::Connection;
 
 use super::noop::Noop;
+use super::progress::Progress;
 use super::{Figure, Place, raw};
 
 /// Jobs of one bulk.
@@ -29,6 +30,7 @@ pub async fn enqueue(place: &Place, jobs: usize) -> anyhow::Result<Vec<Figure>> 
         Ok(())
     })
     .await?;
+    let progress = Progress::begin("jobs enqueued in bulk", jobs);
     let our_bulk = rate(jobs, async {
         let mut db = pool.acquire().await?;
         for bulk in numbers.chunks(BULK) {
@@ -36,10 +38,13 @@ pub async fn enqueue(place: &Place, jobs: usize) -> anyhow::Result<Vec<Figure>> 
             let mut tx = db.begin().await?;
             queue::enqueue_many(&mut tx, &bulk).await?;
             tx.commit().await?;
+            progress.more(bulk.len());
         }
         Ok(())
     })
     .await?;
+
+    drop(progress);
 
     let singles = jobs / 10;
     let shares: Vec<&[usize]> = numbers[..singles]
@@ -56,12 +61,14 @@ pub async fn enqueue(place: &Place, jobs: usize) -> anyhow::Result<Vec<Figure>> 
         })),
     )
     .await?;
+    let progress = Progress::begin("jobs enqueued one by one", singles);
     let our_single = rate(
         singles,
         all(shares.iter().map(async |share| {
             let mut db = pool.acquire().await?;
             for number in *share {
                 queue::enqueue(&mut db, &Noop::new(*number)).await?;
+                progress.more(1);
             }
             Ok(())
         })),

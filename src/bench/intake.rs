@@ -16,6 +16,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufStream};
 use tokio::net::{TcpListener, TcpStream};
 use uuid::Uuid;
 
+use super::progress::Progress;
 use super::{Figure, Place, people, raw};
 use crate::app::App;
 use crate::config::Config;
@@ -44,8 +45,15 @@ pub async fn intake(place: &Place, captures: usize) -> Result<Vec<Figure>> {
     let routes = routes(place, stop.clone())?;
     let server = tokio::spawn(serve::run(listener, routes, stop.clone(), GRACE));
     let began = Instant::now();
-    try_join_all(shares.iter().map(|share| send(address, org, share))).await?;
+    let progress = Progress::begin("captures sent", captures);
+    try_join_all(
+        shares
+            .iter()
+            .map(|share| send(address, org, share, &progress)),
+    )
+    .await?;
     let ours = rate(captures, began);
+    drop(progress);
     stop.ask();
     server.await??;
 
@@ -87,7 +95,7 @@ fn capture(org: OrgId, number: usize) -> String {
     .to_string()
 }
 
-async fn send(address: SocketAddr, org: OrgId, share: &[usize]) -> Result<()> {
+async fn send(address: SocketAddr, org: OrgId, share: &[usize], progress: &Progress) -> Result<()> {
     let stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
     let mut stream = BufStream::new(stream);
@@ -102,6 +110,7 @@ async fn send(address: SocketAddr, org: OrgId, share: &[usize]) -> Result<()> {
         stream.write_all(body.as_bytes()).await?;
         stream.flush().await?;
         accepted(&mut stream).await?;
+        progress.more(1);
     }
     Ok(())
 }

@@ -8,6 +8,7 @@ use sqlx::PgPool;
 use tokio::sync::mpsc;
 
 use super::noop::{Noop, Watcher, worker};
+use super::progress::Progress;
 use super::{Figure, Place, raw};
 
 /// Between two jobs; all are idle by then.
@@ -47,6 +48,7 @@ async fn pickups(
     queue::enqueue(&mut db, &Noop::new(0)).await?;
     begins.recv().await.context("the worker ended")?;
     let mut pickups = Vec::with_capacity(jobs);
+    let progress = Progress::begin("jobs begun", jobs);
     for number in 0..jobs {
         tokio::time::sleep(PAUSE).await;
         queue::enqueue(&mut db, &Noop::new(number)).await?;
@@ -54,6 +56,7 @@ async fn pickups(
         producers.notify();
         let began = begins.recv().await.context("the worker ended")?;
         pickups.push(began.saturating_duration_since(committed));
+        progress.more(1);
     }
     running.stop(Duration::from_secs(5)).await;
     Ok(pickups)

@@ -11,6 +11,7 @@ use domain::id::{LeadId, OrgId, RunId};
 use domain::store::Db;
 use sqlx::PgPool;
 
+use super::progress::Progress;
 use super::{Figure, Place, people};
 
 /// Leads of one chunk, as the nightly run takes them.
@@ -35,7 +36,7 @@ pub async fn rescore(place: &Place, leads: usize) -> anyhow::Result<Vec<Figure>>
         at += TimeDelta::days(1);
         let act = Act::new(org, Actor::Platform, at);
         let began = Instant::now();
-        let (seen, scored) = run(&db, &act).await?;
+        let (seen, scored) = run(&db, &act, &Progress::begin(name, leads)).await?;
         let ours = per_second(seen, began);
         ensure!(seen == leads, "{seen} of {leads} leads were looked at");
         let expected = match name {
@@ -53,7 +54,7 @@ pub async fn rescore(place: &Place, leads: usize) -> anyhow::Result<Vec<Figure>>
 }
 
 /// One transaction a chunk, as the job does; how many leads were looked at, and how many got another score.
-async fn run(db: &Db, act: &Act) -> anyhow::Result<(usize, usize)> {
+async fn run(db: &Db, act: &Act, progress: &Progress) -> anyhow::Result<(usize, usize)> {
     let (mut seen, mut scored, mut after) = (0, 0, None);
     let run = RunId::new();
     loop {
@@ -61,6 +62,7 @@ async fn run(db: &Db, act: &Act) -> anyhow::Result<(usize, usize)> {
         let chunk = command::rescore_chunk(&mut tx, act, run, after, CHUNK).await?;
         tx.commit().await?;
         seen += chunk.seen;
+        progress.at(seen);
         scored += chunk.scored;
         if chunk.next.is_none() {
             return Ok((seen, scored));

@@ -1,0 +1,96 @@
+//! How far a measurement is: a bar on a terminal, a plain line now and then elsewhere, both on standard error.
+
+use std::io::IsTerminal;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+/// A bar is drawn so often.
+const DRAWN_PER_SECOND: u8 = 10;
+/// One that has nothing to count yet shows all the same that it lives.
+const TICK: Duration = Duration::from_millis(200);
+
+/// One phase of a measurement.
+#[derive(Debug)]
+pub(super) struct Progress {
+    what: String,
+    bar: ProgressBar,
+    /// Nobody sees a bar.
+    plain: bool,
+}
+
+impl Progress {
+    /// Begins a phase of `total` steps.
+    pub(super) fn begin(what: &str, total: usize) -> Self {
+        let plain = !std::io::stderr().is_terminal();
+        let target = if plain {
+            ProgressDrawTarget::hidden()
+        } else {
+            ProgressDrawTarget::stderr_with_hz(DRAWN_PER_SECOND)
+        };
+        let bar = ProgressBar::with_draw_target(Some(total as u64), target);
+        let style = ProgressStyle::with_template("{msg:28} {bar:30} {human_pos} of {human_len}");
+        if let Ok(style) = style {
+            bar.set_style(style);
+        }
+        bar.set_message(what.to_owned());
+        if plain {
+            eprintln!("{what}: {total}");
+        } else {
+            bar.enable_steady_tick(TICK);
+        }
+        Self {
+            what: what.to_owned(),
+            bar,
+            plain,
+        }
+    }
+
+    /// So many steps are done in all.
+    pub(super) fn at(&self, done: usize) {
+        let before = self.bar.position();
+        self.bar.set_position(done as u64);
+        self.tell(before, done as u64);
+    }
+
+    /// So many more steps are done.
+    pub(super) fn more(&self, steps: usize) {
+        let before = self.bar.position();
+        self.bar.inc(steps as u64);
+        self.tell(before, before + steps as u64);
+    }
+
+    fn tell(&self, before: u64, now: u64) {
+        let total = self.bar.length().unwrap_or_default();
+        if let Some(percent) = passed(before, now, total).filter(|_| self.plain) {
+            eprintln!("{}: {percent} %", self.what);
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+/// The quarter of the way that was passed, in percent; the end is told by what is printed then.
+fn passed(before: u64, now: u64, total: u64) -> Option<u64> {
+    let quarter = |done: u64| done.min(total) * 4 / total.max(1);
+    let reached = quarter(now);
+    (reached > quarter(before) && reached < 4).then_some(reached * 25)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_quarter_is_told_once() {
+        let told: Vec<u64> = (0..100).filter_map(|n| passed(n, n + 1, 100)).collect();
+        assert_eq!(told, [25, 50, 75]);
+        assert_eq!(passed(0, 80, 100), Some(75));
+        assert_eq!(passed(0, 100, 100), None);
+        assert_eq!(passed(0, 0, 0), None);
+    }
+}
