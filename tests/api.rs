@@ -1,5 +1,6 @@
 //! The REST API: who may, what is answered, and that the description says so.
 
+mod hostile;
 mod leads;
 mod notifications;
 mod trpc;

@@ -2,6 +2,7 @@
 
 mod chaos;
 mod dev;
+mod old_server;
 pub mod proxy;
 mod serve;
 mod work;
