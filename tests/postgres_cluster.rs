@@ -4,6 +4,7 @@ mod lifetimes;
 mod places;
 mod search;
 mod templates;
+mod versions;
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
