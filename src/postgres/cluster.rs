@@ -11,7 +11,7 @@ use rustix::process::Signal;
 use tracing::{info, warn};
 use url::Url;
 
-use crate::binaries::{self, Binaries};
+use crate::binaries::{self, Binaries, OLDEST_MAJOR};
 use crate::error::{NotFound, System};
 use crate::fetch;
 use crate::holders::{self, Holders};
@@ -245,8 +245,18 @@ impl Shared {
         let account = self.place.account;
         let mut found = binaries::find(search, account);
         let mut attempts = Vec::new();
-        if found.usable.is_empty() && search.named.is_none() {
-            attempts = fetch::fetch(*fetch, &search.cache, *announce);
+        let fits = found.choose(major).is_some();
+        // Test data of another version are made anew, by what is there.
+        let disposable = self.options.profile == Profile::Test && !found.usable.is_empty();
+        let too_old = major.is_some_and(|major| major < OLDEST_MAJOR);
+        if !fits && !disposable && !too_old && search.named.is_none() {
+            let order = fetch::Order {
+                cache: &search.cache,
+                path: search.path.as_deref(),
+                major,
+                announce: *announce,
+            };
+            attempts = fetch::fetch(*fetch, &order);
             found = binaries::find(search, account);
         }
         if let Some(binaries) = found.choose(major) {
@@ -256,6 +266,7 @@ impl Shared {
             Some(major) if !found.usable.is_empty() => Err(Error::OtherMajor {
                 data: self.place.data(),
                 major,
+                fetch: attempts,
             }),
             _ => Err(Error::NotFound(Box::new(NotFound {
                 looked_for: search.describe(),

@@ -1,5 +1,6 @@
 //! What can be asked of a cluster.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -51,7 +52,9 @@ impl Options {
             keep_alive: false,
             until_runner_ends: false,
             remove_afterwards: false,
-            announce: |line| eprintln!("{line}"),
+            announce: |line| {
+                let _ = writeln!(std::io::stderr(), "{line}");
+            },
         }
     }
 
