@@ -14,7 +14,8 @@ use std::path::{Path, PathBuf};
 use jobs::effects::mail::OnUnknown;
 use serde::{Deserialize, Serialize};
 
-pub use load::{DEFAULT_FILE, Mistake, Sources, load};
+pub(crate) use load::did_you_mean;
+pub use load::{DEFAULT_FILE, Mistake, Read, SETTINGS, Sources, load, read};
 pub use secret::Secret;
 pub use span::Span;
 

@@ -8,15 +8,14 @@ pub mod smtp;
 
 use std::io::Write;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use axum::Router;
 use domain::clock::Clock;
-use postgres::{Cluster, Options, Profile};
+use postgres::{Cluster, Fetch, Options, Profile};
 use serde_json::json;
-use tokio::net::TcpListener;
 
 use crate::app::App;
 use crate::config::{Config, Secret};
@@ -24,12 +23,10 @@ use crate::stop::Stop;
 use crate::web::layers;
 use crate::web::session;
 use crate::web::view::Views;
-use crate::{database, serve, work};
+use crate::{database, listen, serve, work};
 
 /// The name of the private database.
 const DATABASE: &str = "leadmill";
-/// Ports tried after one that is taken, if nobody asked for it.
-const MORE_PORTS: u16 = 20;
 
 /// How it is to run.
 #[derive(Debug, Clone)]
@@ -40,14 +37,17 @@ pub struct Settings {
     pub data: PathBuf,
     /// Print one line of JSON instead of a text for people.
     pub ready_json: bool,
+    /// Whether a Postgres may be fetched.
+    pub fetch: Fetch,
 }
 
 /// Runs until `stop`.
 pub async fn run(mut config: Config, settings: Settings, views: Views, stop: Stop) -> Result<()> {
-    std::fs::create_dir_all(&settings.data)
-        .with_context(|| format!("making the directory {}", settings.data.display()))?;
-    let cluster = database_of(&mut config, &settings.data).await?;
-    let listener = listen(settings.listen, config.http.listen).await?;
+    let listener = match settings.listen {
+        Some(address) => listen::on(address).await?,
+        None => listen::near(config.http.listen).await?,
+    };
+    let cluster = database_of(&mut config, &settings).await?;
     let address = listener.local_addr()?;
     let sink = smtp::Sink::listen(([127, 0, 0, 1], 0).into())
         .await
@@ -93,9 +93,15 @@ pub async fn run(mut config: Config, settings: Settings, views: Views, stop: Sto
     };
     tell(&settings, &place)?;
     let grace = config.http.grace.get();
-    let (served, _) = tokio::join!(
-        serve::run(listener, router(app, sink.clone()), stop.clone(), grace),
-        work::until_stopped(running, stop, grace),
+    // Jobs that still run ask the provider, which is behind the same door: it is closed when they have ended.
+    let doors = stop.later();
+    let worked = async {
+        work::until_stopped(running, stop, grace).await;
+        doors.ask();
+    };
+    let (served, ()) = tokio::join!(
+        serve::run(listener, router(app, sink.clone()), doors.clone(), grace),
+        worked,
     );
     pool.close().await;
     if let Some(cluster) = cluster {
@@ -112,35 +118,19 @@ fn router(app: App, sink: smtp::Sink) -> Router {
 }
 
 /// The database of the settings, or else a private one.
-async fn database_of(config: &mut Config, data: &Path) -> Result<Option<Cluster>> {
+async fn database_of(config: &mut Config, settings: &Settings) -> Result<Option<Cluster>> {
     if !config.database.url.is_empty() {
         return Ok(None);
     }
     let options = Options {
         keep_alive: true,
-        ..Options::new(data.join("pg"), Profile::Durable)
+        fetch: settings.fetch,
+        ..Options::new(settings.data.join("pg"), Profile::Durable)
     };
     let cluster = Cluster::start(options).await?;
     cluster.server().ensure_database(DATABASE).await?;
     config.database.url = Secret::new(cluster.url(DATABASE));
     Ok(Some(cluster))
-}
-
-/// Listens where it was asked to; by default on the next free port if the usual one is taken.
-async fn listen(asked: Option<SocketAddr>, usual: SocketAddr) -> Result<TcpListener> {
-    if let Some(address) = asked {
-        let listener = TcpListener::bind(address).await;
-        return listener.with_context(|| format!("cannot listen on {address}"));
-    }
-    let mut address = usual;
-    for port in usual.port()..=usual.port().saturating_add(MORE_PORTS) {
-        address.set_port(port);
-        match TcpListener::bind(address).await {
-            Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => continue,
-            listener => return listener.with_context(|| format!("cannot listen on {address}")),
-        }
-    }
-    anyhow::bail!("all ports from {usual} to {address} are taken; name one with --listen")
 }
 
 /// What there is to reach.

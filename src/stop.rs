@@ -30,6 +30,14 @@ impl Stop {
         Ok(stop)
     }
 
+    /// A stop for what must outlive the work of this one: it is asked for by itself, and a second signal ends both at once.
+    pub fn later(&self) -> Self {
+        Self {
+            asked: CancellationToken::new(),
+            now: self.now.clone(),
+        }
+    }
+
     /// Finish what runs, start nothing new.
     pub fn ask(&self) {
         self.asked.cancel();

@@ -29,7 +29,12 @@ pub fn start(log: &Log) -> Result<()> {
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none());
     let lines = if json {
-        lines.json().flatten_event(true).boxed()
+        // The innermost span is told with its fields; the list of all of them says the same again.
+        lines
+            .json()
+            .flatten_event(true)
+            .with_span_list(false)
+            .boxed()
     } else {
         lines.boxed()
     };

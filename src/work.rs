@@ -15,12 +15,11 @@ use secrecy::SecretString;
 use sqlx::PgPool;
 use tracing::{info, warn};
 
-use crate::config::{Config, Mistake};
+use crate::config::{Config, Mistake, SETTINGS};
 use crate::stop::Stop;
 
-/// What jobs reach out with, as the settings say; every mistake in settings and templates at once.
+/// What jobs reach out with, as the settings say; every mistake in settings and mails at once.
 pub fn effects(config: &Config) -> Result<Effects, Vec<Mistake>> {
-    let mut mistakes = Vec::new();
     let messages = Messages::load(config.templates.folder()).map_err(|errors| {
         let of_template = |error: jobs::effects::messages::TemplateError| {
             let place = match error.line {
@@ -29,23 +28,35 @@ pub fn effects(config: &Config) -> Result<Effects, Vec<Mistake>> {
             };
             Mistake::new(place, "", error.what)
         };
-        mistakes.extend(errors.into_iter().map(of_template));
+        errors.into_iter().map(of_template).collect::<Vec<_>>()
     });
-    let mut wrong = |key: &str, why: String| mistakes.push(Mistake::new("settings", key, why));
-    let mail = Mailer::new(mail_settings(config))
-        .map_err(|error| wrong("mail", format!("{:#}", anyhow::Error::from(error))));
-    let enrich = Enricher::new(&enrichment_settings(config))
-        .map_err(|error| wrong("enrichment", format!("{error:#}")));
-    let keys = MasterKeys::parse(&secret(&config.enrichment.master_keys))
-        .map_err(|error| wrong("enrichment.master_keys", error.to_string()));
-    match (messages, mail, enrich, keys) {
-        (Ok(messages), Ok(mail), Ok(enrich), Ok(keys)) => Ok(Effects {
+    match (messages, reach(config)) {
+        (Ok(messages), Ok((mail, enrich, keys))) => Ok(Effects {
             mail,
             messages,
             enrich,
             keys,
             links: Links::new(&config.http.public_url),
         }),
+        (messages, reach) => {
+            let of_mails = messages.err().unwrap_or_default();
+            Err([of_mails, reach.err().unwrap_or_default()].concat())
+        }
+    }
+}
+
+/// What the settings say of those outside; every mistake in them at once.
+pub fn reach(config: &Config) -> Result<(Mailer, Enricher, MasterKeys), Vec<Mistake>> {
+    let mut mistakes = Vec::new();
+    let mut wrong = |key: &str, why: String| mistakes.push(Mistake::new(SETTINGS, key, why));
+    let mail = Mailer::new(mail_settings(config))
+        .map_err(|error| wrong(error.key(), format!("{:#}", anyhow::Error::from(error))));
+    let enrich = Enricher::new(&enrichment_settings(config))
+        .map_err(|error| wrong("enrichment.url", format!("{error:#}")));
+    let keys = MasterKeys::parse(&secret(&config.enrichment.master_keys))
+        .map_err(|error| wrong("enrichment.master_keys", error.to_string()));
+    match (mail, enrich, keys) {
+        (Ok(mail), Ok(enrich), Ok(keys)) => Ok((mail, enrich, keys)),
         _ => Err(mistakes),
     }
 }

@@ -93,7 +93,7 @@ impl Enricher {
         let house = if settings.url.is_empty() {
             None
         } else {
-            let config = ProviderConfig::generic(&settings.url).context("enrichment.url")?;
+            let config = ProviderConfig::generic(&settings.url)?;
             Some(Provider {
                 key: "house".into(),
                 config,

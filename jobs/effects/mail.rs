@@ -111,14 +111,25 @@ pub enum HandOff {
 #[derive(Debug, thiserror::Error)]
 pub enum MailError {
     /// The server's address.
-    #[error("mail.url: {0}")]
+    #[error(transparent)]
     Server(#[from] ServerError),
     /// The sender.
-    #[error("mail.from: {0} is not a name with an address like Leadmill <leadmill@example.com>")]
+    #[error("{0} is not a name with an address like Leadmill <leadmill@example.com>")]
     From(String),
     /// The header's name.
-    #[error("mail.idempotency_header: {0} is not the name of a header")]
+    #[error("{0} is not the name of a header")]
     Header(String),
+}
+
+impl MailError {
+    /// The setting that it is about.
+    pub fn key(&self) -> &'static str {
+        match self {
+            Self::Server(_) => "mail.url",
+            Self::From(_) => "mail.from",
+            Self::Header(_) => "mail.idempotency_header",
+        }
+    }
 }
 
 /// Hands mails to one server; cheap to clone, all clones share the connections.

@@ -110,6 +110,11 @@ pub struct Messages {
 }
 
 impl Messages {
+    /// The names that files of a folder of templates may have to replace a part of a mail.
+    pub fn files() -> impl Iterator<Item = String> {
+        templates::files()
+    }
+
     /// Reads all templates, those under `dir` instead of the built-in ones of the same name, and renders every sample.
     /// Tells everything that is wrong with them, each by file and line.
     pub fn load(dir: Option<&Path>) -> Result<Self, Vec<TemplateError>> {

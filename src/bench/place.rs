@@ -1,7 +1,7 @@
 //! Where benchmarks run: a durable cluster of their own, or a database that was named.
 
 use anyhow::Context;
-use postgres::{Cluster, Options, Profile};
+use postgres::{Cluster, Fetch, Options, Profile};
 use queue::maintenance::Maintenance;
 use sqlx::postgres::PgPoolOptions;
 use sqlx::{AssertSqlSafe, PgPool};
@@ -25,8 +25,11 @@ pub struct Place {
 
 impl Place {
     /// On a new cluster that keeps what it commits, of which nothing is left in the end.
-    pub async fn own() -> anyhow::Result<Self> {
-        let options = Options::temporary(&std::env::temp_dir(), Profile::Durable);
+    pub async fn own(fetch: Fetch) -> anyhow::Result<Self> {
+        let options = Options {
+            fetch,
+            ..Options::temporary(&std::env::temp_dir(), Profile::Durable)
+        };
         let cluster = Cluster::start(options)
             .await
             .context("starting a database to measure on")?;

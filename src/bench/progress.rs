@@ -1,6 +1,6 @@
 //! How far a measurement is: a bar on a terminal, a plain line now and then elsewhere, both on standard error.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -35,7 +35,7 @@ impl Progress {
         }
         bar.set_message(what.to_owned());
         if plain {
-            eprintln!("{what}: {total}");
+            say(format_args!("{what}: {total}"));
         } else {
             bar.enable_steady_tick(TICK);
         }
@@ -63,9 +63,14 @@ impl Progress {
     fn tell(&self, before: u64, now: u64) {
         let total = self.bar.length().unwrap_or_default();
         if let Some(percent) = passed(before, now, total).filter(|_| self.plain) {
-            eprintln!("{}: {percent} %", self.what);
+            say(format_args!("{}: {percent} %", self.what));
         }
     }
+}
+
+/// Tells whoever reads it; a measurement is none the worse if nobody does.
+fn say(line: std::fmt::Arguments<'_>) {
+    let _ = writeln!(std::io::stderr(), "{line}");
 }
 
 impl Drop for Progress {

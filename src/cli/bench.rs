@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use clap::ValueEnum;
 
-use super::Failure;
+use super::{Failure, FetchArgs, POSTGRES, say};
 use crate::bench::{self, Figure, Place};
 use crate::config::Config;
 use crate::database;
@@ -19,7 +19,7 @@ use a queue of their own, and intake and rescore a database of their own, remove
 
 /// Arguments of `leadmill bench`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = PLACE)]
+#[command(after_help = format!("{PLACE}\n\n{POSTGRES}"))]
 pub(super) struct Args {
     /// What to measure
     what: What,
@@ -29,6 +29,8 @@ pub(super) struct Args {
     /// Print one JSON object a figure
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    fetch: FetchArgs,
 }
 
 /// What can be measured.
@@ -49,7 +51,7 @@ enum What {
 /// Measures on the database of the settings, or on a private one if they name none.
 pub(super) async fn run(args: &Args, config: Arc<Config>) -> Result<(), Failure> {
     let place = if config.database.url.is_empty() {
-        Place::own().await?
+        Place::own(args.fetch.fetch()).await?
     } else {
         let pool = database::connect(&config.database, "bench", CONNECTIONS).await?;
         match args.what {
@@ -75,7 +77,7 @@ pub(super) async fn run(args: &Args, config: Arc<Config>) -> Result<(), Failure>
 fn print(figure: &Figure, json: bool) -> Result<(), Failure> {
     if json {
         let line = serde_json::to_string(figure).map_err(anyhow::Error::new)?;
-        println!("{line}");
+        say::line(line)
     } else {
         let Figure {
             bench,
@@ -84,7 +86,8 @@ fn print(figure: &Figure, json: bool) -> Result<(), Failure> {
             ratio,
             unit,
         } = figure;
-        println!("{bench}: {ours} {unit}, by hand {raw} {unit}, ratio {ratio}");
+        say::line(format_args!(
+            "{bench}: {ours} {unit}, by hand {raw} {unit}, ratio {ratio}"
+        ))
     }
-    Ok(())
 }

@@ -7,8 +7,8 @@ use queue::admin::{self, Act, Cursor, Filter, JobDetail, Refused, Waiting};
 use serde_json::{Value, json};
 use sqlx::PgConnection;
 
-use super::Failure;
 use super::listing::{Format, moment, or_dash};
+use super::{Failure, say};
 use crate::config::Config;
 use crate::web::cursor;
 
@@ -95,9 +95,10 @@ pub(super) async fn run(args: Args, config: Arc<Config>) -> Result<(), Failure> 
     match args.command {
         Command::Ls(args) => ls(args, &mut db).await,
         Command::Show(args) => show(&args, &mut db).await,
-        Command::Retry(args) => done(args.format, admin::retry(&mut db, args.id).await),
+        Command::Retry(args) => done(args.format, args.id, admin::retry(&mut db, args.id).await),
         Command::Cancel(args) => done(
             args.format,
+            args.id,
             admin::cancel(&mut db, args.id, &args.reason).await,
         ),
     }
@@ -159,7 +160,7 @@ async fn ls(args: Ls, db: &mut PgConnection) -> Result<(), Failure> {
         "No such jobs.",
     )?;
     if let Some(next) = next {
-        println!("\nMore follow: --cursor {next}");
+        say::line(format_args!("\nMore follow: --cursor {next}"))?;
     }
     Ok(())
 }
@@ -176,7 +177,7 @@ async fn show(args: &Show, db: &mut PgConnection) -> Result<(), Failure> {
         return args.format.value(&whole);
     }
     for (name, value) in facts(&job, &waiting) {
-        println!("{name:<12}{value}");
+        say::line(format_args!("{name:<12}{value}"))?;
     }
     Ok(())
 }
@@ -186,7 +187,13 @@ fn facts(detail: &JobDetail, waiting: &Waiting) -> Vec<(&'static str, String)> {
     let job = &detail.job;
     let mut facts = vec![
         ("job", format!("{} {}", job.id, job.kind)),
-        ("state", format!("{}: {waiting}", job.state)),
+        (
+            "state",
+            match waiting {
+                Waiting::Finished { outcome } => outcome.clone(),
+                waiting => format!("{}: {waiting}", job.state),
+            },
+        ),
         ("queue", job.queue.clone()),
         ("org", or_dash(job.lane)),
         (
@@ -236,23 +243,27 @@ fn facts(detail: &JobDetail, waiting: &Waiting) -> Vec<(&'static str, String)> {
     facts
 }
 
-fn done(format: Format, outcome: Result<Act, Refused>) -> Result<(), Failure> {
+fn done(format: Format, asked: i64, outcome: Result<Act, Refused>) -> Result<(), Failure> {
     let act = match outcome {
         Ok(act) => act,
         Err(Refused::Database(error)) => return Err(anyhow::Error::new(error).into()),
         Err(refused) => return Err(Failure::usage(refused)),
     };
+    let (name, id, told) = match act {
+        Act::Retried(id) => ("retried", id, format!("It runs again as job {id}.")),
+        Act::Hastened => ("hastened", asked, "It runs now.".to_owned()),
+        Act::Cancelled => ("cancelled", asked, "It is cancelled.".to_owned()),
+        Act::Cancelling => (
+            "cancelling",
+            asked,
+            "It runs and is asked to stop.".to_owned(),
+        ),
+        Act::Deleted => ("deleted", asked, "It is deleted.".to_owned()),
+    };
     if format.is_json() {
-        return format.value(&act);
+        return format.value(&json!({ name: id }));
     }
-    match act {
-        Act::Retried(id) => println!("It runs again as job {id}."),
-        Act::Hastened => println!("It runs now."),
-        Act::Cancelled => println!("It is cancelled."),
-        Act::Cancelling => println!("It runs and is asked to stop."),
-        Act::Deleted => println!("It is deleted."),
-    }
-    Ok(())
+    say::line(told)
 }
 
 fn first_line(text: &str) -> String {

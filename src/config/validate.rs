@@ -1,15 +1,29 @@
 //! What must hold for settings beyond their type.
 
-use std::collections::HashSet;
+use tracing_subscriber::EnvFilter;
 
-use super::{Config, Secret};
+use super::{Config, Pool, Secret};
 
-/// Every rule that `config` breaks: the key, what is wrong and how to mend it.
-pub(super) fn broken_rules(config: &Config) -> Vec<(&'static str, String)> {
+/// A rule that does not hold.
+pub(super) struct Broken {
+    /// Of which setting.
+    pub(super) key: &'static str,
+    /// Of which entry of it, if it is a list.
+    pub(super) entry: Option<usize>,
+    /// What is wrong and how to mend it.
+    pub(super) problem: String,
+}
+
+/// Every rule that `config` breaks.
+pub(super) fn broken_rules(config: &Config) -> Vec<Broken> {
     let mut broken = Vec::new();
     let mut need = |holds: bool, key: &'static str, problem: String| {
         if !holds {
-            broken.push((key, problem));
+            broken.push(Broken {
+                key,
+                entry: None,
+                problem,
+            });
         }
     };
 
@@ -85,38 +99,56 @@ pub(super) fn broken_rules(config: &Config) -> Vec<(&'static str, String)> {
         "worker.lease",
         "must be at least 5s, or a slow beat of a live worker looks like its death".into(),
     );
-    for problem in pool_problems(config) {
-        need(false, "worker.pools", problem);
+    need(
+        EnvFilter::try_new(&config.log.filter).is_ok(),
+        "log.filter",
+        format!(
+            "`{}` is no filter; write it like info,leadmill=debug",
+            config.log.filter
+        ),
+    );
+    for (entry, pool) in config.worker.pools.iter().enumerate() {
+        let before = &config.worker.pools[..entry];
+        broken.extend(pool_problems(pool, before).map(|problem| Broken {
+            key: "worker.pools",
+            entry: Some(entry),
+            problem,
+        }));
+    }
+    if config.worker.pools.is_empty() {
+        broken.push(Broken {
+            key: "worker.pools",
+            entry: None,
+            problem: "there is no pool, so no job would ever run; add one".into(),
+        });
     }
     broken
 }
 
-fn pool_problems(config: &Config) -> Vec<String> {
-    let mut problems = Vec::new();
-    let mut names = HashSet::new();
-    for pool in &config.worker.pools {
-        let name = &pool.name;
-        if name.is_empty() {
-            problems.push("a pool has no name; give it one".into());
-        }
-        if !names.insert(name) {
-            problems.push(format!("two pools are named `{name}`; rename one"));
-        }
-        if pool.queues.is_empty() {
-            problems.push(format!(
-                "pool `{name}` has no queues; name those it takes jobs from"
-            ));
-        }
-        if pool.concurrency == 0 {
-            problems.push(format!(
-                "pool `{name}` has concurrency 0; give it at least 1"
-            ));
-        }
-    }
-    if config.worker.pools.is_empty() {
-        problems.push("there is no pool, so no job would ever run; add one".into());
-    }
-    problems
+/// What is wrong with a pool that stands after `before`.
+fn pool_problems(pool: &Pool, before: &[Pool]) -> impl Iterator<Item = String> {
+    let name = &pool.name;
+    let rules = [
+        (
+            !name.is_empty(),
+            "a pool has no name; give it one".to_owned(),
+        ),
+        (
+            before.iter().all(|other| other.name != *name),
+            format!("two pools are named `{name}`; rename one"),
+        ),
+        (
+            !pool.queues.is_empty(),
+            format!("pool `{name}` has no queues; name those it takes jobs from"),
+        ),
+        (
+            pool.concurrency > 0,
+            format!("pool `{name}` has concurrency 0; give it at least 1"),
+        ),
+    ];
+    rules
+        .into_iter()
+        .filter_map(|(holds, problem)| (!holds).then_some(problem))
 }
 
 fn scheme_is(secret: &Secret, schemes: &[&str]) -> bool {

@@ -142,6 +142,11 @@ impl Enqueue {
         self
     }
 
+    /// What it is about, as it will be kept.
+    pub(crate) fn payload(&self) -> Option<&str> {
+        self.payload.as_deref().ok()
+    }
+
     /// Enqueues it: it runs if and only if the transaction of `db` commits.
     pub async fn enqueue(self, db: &mut PgConnection) -> Result<Enqueued, EnqueueError> {
         let clash = self.key.as_ref().map(|key| key.clash);
