@@ -195,6 +195,9 @@ impl Held {
 impl Drop for Held {
     fn drop(&mut self) {
         self.cancels.end(self.id, self.epoch);
+        if self.settlement.is_none() {
+            self.cancels.cut_off();
+        }
         let given_back = || Settlement::new(self.id, self.epoch, Fate::Release);
         let settlement = self.settlement.take().unwrap_or_else(given_back);
         self.desk.settle(self.pool, settlement);

@@ -4,6 +4,7 @@
 //! job; what the job then tells of itself, other than that it is done, makes it a cancelled one.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -38,7 +39,10 @@ impl Cancel {
 
 /// The jobs that run in this process, by their claims.
 #[derive(Debug, Default)]
-pub(crate) struct Cancels(Mutex<HashMap<(JobId, i32), Cancel>>);
+pub(crate) struct Cancels {
+    running: Mutex<HashMap<(JobId, i32), Cancel>>,
+    cut_off: AtomicUsize,
+}
 
 impl Cancels {
     /// A job begins to run.
@@ -53,6 +57,16 @@ impl Cancels {
         self.running().remove(&(job, epoch));
     }
 
+    /// It was dropped before its end.
+    pub(crate) fn cut_off(&self) {
+        self.cut_off.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// How many were dropped before their end.
+    pub(crate) fn count_cut_off(&self) -> usize {
+        self.cut_off.load(Ordering::Acquire)
+    }
+
     /// Asks a job to stop, if it runs.
     pub(crate) fn ask(&self, job: JobId, epoch: i32) {
         if let Some(cancel) = self.running().get(&(job, epoch)) {
@@ -62,6 +76,6 @@ impl Cancels {
 
     /// No code panics while it holds the lock.
     fn running(&self) -> MutexGuard<'_, HashMap<(JobId, i32), Cancel>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

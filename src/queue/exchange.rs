@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use tracing::{error, warn};
 
 use crate::desk::{Desk, Exchange};
+use crate::history;
 use crate::outlook::Outlook;
 use crate::store::claim::{self, Claimed};
 use crate::store::settle::{Fate, Settlement, settle};
@@ -20,6 +21,8 @@ pub(crate) const AT_ONCE: usize = 2;
 pub(crate) const LONGEST: Duration = Duration::from_secs(30);
 /// How long to wait after the first failure, and at most.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
+/// Takes what no day was ready for.
+const DEFAULT_PARTITION: &str = "job_history_default";
 /// For so long kinds that were not understood are passed over.
 const PASS_OVER: Duration = Duration::from_secs(30);
 
@@ -37,6 +40,11 @@ impl Exchanger {
     /// Goes on for ever; whatever fails is tried again.
     pub(crate) async fn run(self) {
         let mut pause = PAUSES.0;
+        while let Err(error) = self.make_the_day_ready().await {
+            warn!("Cannot reach the queue for now: {error}");
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(PAUSES.1);
+        }
         loop {
             let node = self.node.clone();
             let exchange = self.desk.exchange(|| node.borrow().is_some()).await;
@@ -52,6 +60,7 @@ impl Exchanger {
                     );
                     self.one_by_one(exchange.split()).await;
                 }
+                Err(error) if is_of_a_new_day(&error) => drop(exchange),
                 Err(error) => {
                     warn!("Cannot reach the queue for now: {error}");
                     drop(exchange);
@@ -59,6 +68,19 @@ impl Exchanger {
                     pause = (pause * 2).min(PAUSES.1);
                 }
             }
+        }
+    }
+
+    /// Makes the partition of the day before anything is claimed: making it later keeps outcomes waiting. Where it cannot be
+    /// made, outcomes have a place all the same.
+    async fn make_the_day_ready(&self) -> sqlx::Result<()> {
+        let mut db = self.pool.acquire().await?;
+        match history::make_partitions(&mut db, 0).await {
+            Err(sqlx::Error::Database(error)) => {
+                warn!("Cannot prepare the history of today for now: {error}");
+                Ok(())
+            }
+            made => made.map(drop),
         }
     }
 
@@ -174,9 +196,18 @@ fn note_stale(settlements: &[Settlement], accepted: u64) {
     }
 }
 
+/// Whether outcomes were on their way to where everything goes that no day is ready for, and their day came to be ready at
+/// that very moment: they find it the next time.
+fn is_of_a_new_day(error: &sqlx::Error) -> bool {
+    error.as_database_error().is_some_and(|error| {
+        error.code().as_deref() == Some("23514") && error.table() == Some(DEFAULT_PARTITION)
+    })
+}
+
 /// Whether what was to be written is at fault, and not the way to the database.
 fn is_of_the_data(error: &sqlx::Error) -> bool {
     match error {
+        _ if is_of_a_new_day(error) => false,
         sqlx::Error::Database(error) => error.code().is_some_and(|code| {
             // Data exceptions, constraints, and limits of the program such as the depth of JSON.
             ["22", "23", "54"]

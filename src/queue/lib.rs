@@ -49,5 +49,8 @@ pub use registry::{CheckError, Registry};
 pub use wake::Wake;
 pub use worker::{Builder, Pool, Running, StartError, StopNow, StopReport, Worker};
 
+/// The library under the workers, by the name under which it logs.
+pub const UNDERNEATH: &str = "apalis_core";
+
 #[cfg(test)]
 mod model;

@@ -4,6 +4,7 @@ use queue::history;
 use queue::maintenance::{Maintained, Maintenance};
 use sqlx::PgConnection;
 
+use super::cast::{Act, Stage, until, worker};
 use crate::harness::World;
 
 async fn finished(db: &mut PgConnection, id: i64, days_ago: i32) {
@@ -105,4 +106,37 @@ async fn processes_that_look_after_the_tables_at_once_do_it_once() {
     assert_eq!(hosts, ["shown"]);
     let again = maintenance.once(&world.pool).await.unwrap();
     assert_eq!(again, Maintained::default());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_first_job_of_all_is_kept_in_its_day() {
+    let world = World::new().await;
+    let mut db = world.pool.acquire().await.unwrap();
+    let note = Act::Note("first".into());
+    let job = queue::enqueue(&mut db, &note).await.unwrap().id();
+    // The week cannot be made meanwhile, as somebody looks at what no day was ready for; the worker waits for the day.
+    let mut looking = world.pool.begin().await.unwrap();
+    sqlx::query("LOCK TABLE queue.job_history_default IN ACCESS SHARE MODE")
+        .execute(&mut *looking)
+        .await
+        .unwrap();
+    let stage = Stage::default();
+    let running = worker(&world, &stage, 1).await;
+    until(
+        &world.pool,
+        "SELECT EXISTS (SELECT FROM pg_locks WHERE relation = 'queue.job_history_default'::regclass AND NOT granted)",
+    )
+    .await;
+    assert_eq!(stage.notes(), [] as [String; 0]);
+    looking.rollback().await.unwrap();
+
+    until(&world.pool, "SELECT NOT EXISTS (SELECT FROM queue.job)").await;
+    let place: String =
+        sqlx::query_scalar("SELECT tableoid::regclass::text FROM queue.job_history WHERE id = $1")
+            .bind(job)
+            .fetch_one(&world.pool)
+            .await
+            .unwrap();
+    assert!(place.starts_with("queue.job_history_2"), "{place}");
+    running.stop(std::time::Duration::from_secs(20)).await;
 }
