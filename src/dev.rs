@@ -8,7 +8,7 @@ pub mod smtp;
 
 use std::io::Write;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
@@ -37,6 +37,8 @@ pub struct Settings {
     pub data: PathBuf,
     /// Print one line of JSON instead of a text for people.
     pub ready_json: bool,
+    /// The directory of the data was made by this run: what was kept in its name before is not wanted any more.
+    pub anew: bool,
     /// Whether a Postgres may be fetched.
     pub fetch: Fetch,
 }
@@ -90,19 +92,26 @@ pub async fn run(mut config: Config, settings: Settings, views: Views, stop: Sto
         sink: &sink,
         demo: &demo,
         database: config.database.url.expose(),
+        data: cluster.as_ref().map(Cluster::dir),
     };
-    tell(&settings, &place)?;
+    match tell(&settings, &place) {
+        // Whoever read it has seen enough, and it runs on.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {}
+        told => told?,
+    }
     let grace = config.http.grace.get();
     // Jobs that still run ask the provider, which is behind the same door: it is closed when they have ended.
     let doors = stop.later();
+    let served = async {
+        let served = serve::run(listener, router(app, sink.clone()), doors.clone(), grace).await;
+        stop.ask();
+        served
+    };
     let worked = async {
-        work::until_stopped(running, stop, grace).await;
+        work::until_stopped(running, stop.clone(), grace).await;
         doors.ask();
     };
-    let (served, ()) = tokio::join!(
-        serve::run(listener, router(app, sink.clone()), doors.clone(), grace),
-        worked,
-    );
+    let (served, ()) = tokio::join!(served, worked);
     pool.close().await;
     if let Some(cluster) = cluster {
         cluster.stop().await?;
@@ -125,6 +134,7 @@ async fn database_of(config: &mut Config, settings: &Settings) -> Result<Option<
     let options = Options {
         keep_alive: true,
         fetch: settings.fetch,
+        anew: settings.anew,
         ..Options::new(settings.data.join("pg"), Profile::Durable)
     };
     let cluster = Cluster::start(options).await?;
@@ -141,15 +151,18 @@ struct Place<'a> {
     sink: &'a smtp::Sink,
     demo: &'a seed::Demo,
     database: &'a str,
+    /// Where the private database is, if there is one.
+    data: Option<&'a Path>,
 }
 
-fn tell(settings: &Settings, place: &Place<'_>) -> Result<()> {
+fn tell(settings: &Settings, place: &Place<'_>) -> std::io::Result<()> {
     let Place {
         base,
         sign_in,
         sink,
         demo,
         database,
+        data,
     } = place;
     let mut out = std::io::stdout().lock();
     if settings.ready_json {
@@ -166,6 +179,11 @@ fn tell(settings: &Settings, place: &Place<'_>) -> Result<()> {
     } else {
         let org = demo.org;
         let key = &demo.api_key;
+        // A database that was named may have a password in its address, and a terminal has onlookers.
+        let database = match data {
+            Some(dir) => format!("{database}\n  kept in             {}", dir.display()),
+            None => Secret::new(*database).redacted(),
+        };
         writeln!(
             out,
             "

@@ -1,10 +1,13 @@
 //! When a process is to stop: kindly at the first signal, at once at the second.
 
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 use tracing::info;
+
+/// The same signal again so soon was sent by the same act; nobody presses Ctrl-C twice as fast.
+const ONE_WISH: Duration = Duration::from_millis(100);
 
 /// Shared by everything that must end when the process ends.
 #[derive(Debug, Clone, Default)]
@@ -20,10 +23,12 @@ impl Stop {
         let mut signals = Signals::new()?;
         let told = stop.clone();
         tokio::spawn(async move {
-            signals.next().await;
+            let first = signals.next().await;
+            let heard = Instant::now();
             info!("Stopping; a second signal stops at once");
             told.ask();
-            signals.next().await;
+            // `timeout` sends its signal to the process and to the group that it is in: that is one wish, not two.
+            while signals.next().await == first && heard.elapsed() < ONE_WISH {}
             info!("Stopping at once");
             told.at_once();
         });
@@ -69,6 +74,14 @@ impl Stop {
     }
 }
 
+/// What a process is told to stop by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Signal {
+    #[cfg(unix)]
+    Terminate,
+    Interrupt,
+}
+
 #[cfg(unix)]
 struct Signals {
     terminate: tokio::signal::unix::Signal,
@@ -85,10 +98,10 @@ impl Signals {
         })
     }
 
-    async fn next(&mut self) {
+    async fn next(&mut self) -> Signal {
         tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => Signal::Terminate,
+            _ = self.interrupt.recv() => Signal::Interrupt,
         }
     }
 }
@@ -102,9 +115,10 @@ impl Signals {
         Ok(Self)
     }
 
-    async fn next(&mut self) {
+    async fn next(&mut self) -> Signal {
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending::<()>().await;
         }
+        Signal::Interrupt
     }
 }

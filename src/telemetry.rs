@@ -14,7 +14,7 @@ static METRICS: OnceLock<PrometheusHandle> = OnceLock::new();
 
 /// Send log lines to standard error in the shape that `log` asks for, and start counting.
 pub fn start(log: &Log) -> Result<()> {
-    let filter = EnvFilter::try_new(&log.filter).with_context(|| {
+    let filter = EnvFilter::try_new(of_interest(&log.filter)).with_context(|| {
         format!(
             "log.filter: `{}` is no filter such as info,leadmill=debug",
             log.filter
@@ -44,6 +44,19 @@ pub fn start(log: &Log) -> Result<()> {
         .context("starting the log")?;
     count();
     Ok(())
+}
+
+/// The filter, and of the library under our workers only what is wrong with them, unless the filter says otherwise: the
+/// start and end of its parts are told by our own lines.
+fn of_interest(filter: &str) -> String {
+    let says_otherwise = [queue::UNDERNEATH, "debug", "trace"]
+        .iter()
+        .any(|word| filter.contains(word));
+    if says_otherwise || filter.trim().is_empty() {
+        filter.to_owned()
+    } else {
+        format!("{filter},{}=warn", queue::UNDERNEATH)
+    }
 }
 
 /// Start counting; a second call changes nothing.

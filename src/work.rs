@@ -49,8 +49,11 @@ pub fn effects(config: &Config) -> Result<Effects, Vec<Mistake>> {
 pub fn reach(config: &Config) -> Result<(Mailer, Enricher, MasterKeys), Vec<Mistake>> {
     let mut mistakes = Vec::new();
     let mut wrong = |key: &str, why: String| mistakes.push(Mistake::new(SETTINGS, key, why));
-    let mail = Mailer::new(mail_settings(config))
-        .map_err(|error| wrong(error.key(), format!("{:#}", anyhow::Error::from(error))));
+    let mail = Mailer::new(mail_settings(config)).map_err(|errors| {
+        for error in errors {
+            wrong(error.key(), error.to_string());
+        }
+    });
     let enrich = Enricher::new(&enrichment_settings(config))
         .map_err(|error| wrong("enrichment.url", format!("{error:#}")));
     let keys = MasterKeys::parse(&secret(&config.enrichment.master_keys))

@@ -1,5 +1,7 @@
 //! The command line: what it says, and the exit code that says it to scripts.
 
+mod starts;
+
 use std::process::{Command, Stdio};
 
 use insta::assert_snapshot;
@@ -181,6 +183,12 @@ async fn jobs_are_listed_shown_retried_and_cancelled() {
         "queues",
         leadmill(&["queues"], &env).replace(|c: char| c.is_ascii_digit(), "#")
     );
+    assert_eq!(
+        leadmill(&["jobs", "cancel", "3", "--json"], &env),
+        "exit 0\n{\n  \"cancelled\": 3\n}\n"
+    );
+    let finished = leadmill(&["jobs", "show", "3"], &env);
+    assert!(finished.contains("\nstate       cancelled\n"), "{finished}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -241,7 +249,22 @@ async fn a_job_is_enqueued_once_it_makes_sense() {
         "{wrong}"
     );
     let none = run(&["enqueue", "refresh_scores", "{"]);
-    assert!(none.starts_with("exit 64\n"), "{none}");
+    assert!(
+        none.starts_with("exit 64\n") && none.contains("at line 1 column 1"),
+        "{none}"
+    );
+    let more = r#"{"due_at": "2030-03-04T03:00:00Z", "due": 1}"#;
+    let more = run(&["enqueue", "refresh_scores", more]);
+    assert!(
+        more.starts_with("exit 64\n")
+            && more.contains("a payload of refresh_scores has no field due"),
+        "{more}"
+    );
+    let never = run(&["enqueue", "remind_follow_ups", due, "--in", "87601h"]);
+    assert!(
+        never.starts_with("exit 64\n") && never.contains("more than ten years"),
+        "{never}"
+    );
     let later = run(&["enqueue", "remind_follow_ups", due, "--in", "1h"]);
     assert!(later.starts_with("exit 0\n"), "{later}");
 

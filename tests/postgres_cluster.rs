@@ -1,5 +1,6 @@
 //! The private cluster and the databases of tests.
 
+mod fetch;
 mod lifetimes;
 mod places;
 mod search;

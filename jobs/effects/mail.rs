@@ -146,26 +146,28 @@ struct Inner {
 }
 
 impl Mailer {
-    /// A mailer under these settings; nothing is connected yet.
-    pub fn new(settings: MailSettings) -> Result<Self, MailError> {
-        let server = Server::parse(&settings.url)?;
-        let from: Mailbox = settings
-            .from
-            .parse()
-            .map_err(|_| MailError::From(settings.from.clone()))?;
+    /// A mailer under these settings, or everything that is wrong with them; nothing is connected yet.
+    pub fn new(settings: MailSettings) -> Result<Self, Vec<MailError>> {
+        let mut wrong = Vec::new();
+        let server = Server::parse(&settings.url).map_err(|error| wrong.push(error.into()));
+        let from = settings.from.parse::<Mailbox>();
+        let from = from.map_err(|_| wrong.push(MailError::From(settings.from.clone())));
         if let Some(header) = &settings.idempotency_header
             && !letter::is_header_name(header)
         {
-            return Err(MailError::Header(header.clone()));
+            wrong.push(MailError::Header(header.clone()));
         }
-        Ok(Self {
-            inner: Arc::new(Inner {
-                server,
-                from,
-                settings,
-                idle: Mutex::default(),
+        match (server, from) {
+            (Ok(server), Ok(from)) if wrong.is_empty() => Ok(Self {
+                inner: Arc::new(Inner {
+                    server,
+                    from,
+                    settings,
+                    idle: Mutex::default(),
+                }),
             }),
-        })
+            _ => Err(wrong),
+        }
     }
 
     /// Whether there is a server to hand anything to.

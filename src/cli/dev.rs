@@ -51,6 +51,7 @@ pub(super) async fn run(
     (config, (_, views)): (Arc<Config>, (Effects, Views)),
 ) -> Result<(), Failure> {
     let stop = Stop::on_signals().context("listening for signals")?;
+    let anew = !args.data.exists();
     std::fs::create_dir_all(&args.data).map_err(|error| {
         let dir = args.data.display();
         Failure::unavailable(format!("--data: cannot make the directory {dir}: {error}"))
@@ -59,6 +60,7 @@ pub(super) async fn run(
         listen: args.listen,
         data: args.data,
         ready_json: args.ready_json,
+        anew,
         fetch: args.fetch.fetch(),
     };
     let config = Arc::unwrap_or_clone(config);

@@ -46,6 +46,8 @@ struct Shared {
     place: Place,
     holders: Holders,
     released: AtomicBool,
+    /// Until the first start: whether data of before are removed.
+    anew: AtomicBool,
 }
 
 /// A server that answers.
@@ -64,6 +66,7 @@ impl Cluster {
             let linger = if options.until_runner_ends { LINGER } else { 0 };
             let holders = Holders::new(&place, linger, options.remove_afterwards);
             let shared = Shared {
+                anew: AtomicBool::new(options.anew && place.is_elsewhere),
                 options,
                 place,
                 holders,
@@ -201,6 +204,10 @@ impl Shared {
                 // One that neither starts nor stops, or that has lost its socket, is of no use to anybody.
                 State::Busy(pid) => launch::stop(&self.place, pid)?,
                 State::Down => {
+                    if self.anew.swap(false, Ordering::AcqRel) && self.place.data().exists() {
+                        std::fs::remove_dir_all(self.place.data())
+                            .map_err(Error::io("remove data that are not wanted any more"))?;
+                    }
                     self.holders.ensure_watcher()?;
                     return Ok((Up::Launched(self.launch()?), lock));
                 }

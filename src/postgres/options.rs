@@ -36,6 +36,8 @@ pub struct Options {
     pub until_runner_ends: bool,
     /// Whether the whole directory is removed when nobody uses the cluster any more.
     pub remove_afterwards: bool,
+    /// Whether the caller has just made the directory: data that were kept elsewhere in its stead are removed then.
+    pub anew: bool,
     /// Is told, in one line, what takes long or reaches out.
     pub announce: fn(&str),
 }
@@ -52,6 +54,7 @@ impl Options {
             keep_alive: false,
             until_runner_ends: false,
             remove_afterwards: false,
+            anew: false,
             announce: |line| {
                 let _ = writeln!(std::io::stderr(), "{line}");
             },
