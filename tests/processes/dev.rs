@@ -422,3 +422,22 @@ async fn its_doors_stay_open_until_its_jobs_have_ended() {
     pool.close().await;
     assert!(dev.ended().success());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_directory_that_was_removed_is_begun_anew_wherever_its_database_is() {
+    // Closed to the user that runs root's Postgres, so that root's is elsewhere.
+    let folder = folder();
+    let data = folder.path().join("data");
+    let org = |dev: &Dev| text(&dev.ready(), "org_id");
+    let dev = Dev::start(&data, &["--ready-json"]);
+    let first = org(&dev);
+    assert!(dev.stop().success());
+    let dev = Dev::start(&data, &["--ready-json"]);
+    assert_eq!(org(&dev), first);
+    assert!(dev.stop().success());
+
+    std::fs::remove_dir_all(&data).unwrap();
+    let dev = Dev::start(&data, &["--ready-json"]);
+    assert_ne!(org(&dev), first);
+    assert!(dev.stop().success());
+}
