@@ -28,10 +28,12 @@ const FORM: &str = "demo-contact";
 
 /// Who runs the demo org, and this machine's platform.
 pub const OWNER: &str = "owner@demo.example";
+/// One of the reps among whom its leads go round.
+pub const REP: &str = "mira@demo.example";
 
 const PEOPLE: [(&str, &str, Role); 3] = [
     ("Owner", OWNER, Role::Owner),
-    ("Mira Rep", "mira@demo.example", Role::Member),
+    ("Mira Rep", REP, Role::Member),
     ("Jonas Rep", "jonas@demo.example", Role::Member),
 ];
 
