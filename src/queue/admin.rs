@@ -20,7 +20,8 @@ pub use explain::{Waiting, explain};
 pub use health::{DatabaseRow, database};
 pub use jobs::{Cursor, Filter, JobDetail, JobRow, Listing, list, show};
 pub use overview::{
-    Counted, FailureRow, MinuteRow, NodeRow, QueueRow, Share, failures, nodes, queues, rates,
+    Counted, FailingRow, FailureRow, MinuteRow, NodeRow, QueueRow, Share, failing, failures, nodes,
+    queues, rates,
 };
 
 /// Counts stop here; more is shown as "10,000+".

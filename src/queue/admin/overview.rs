@@ -205,6 +205,52 @@ pub async fn failures(db: &mut PgConnection, share: Share<'_>) -> sqlx::Result<V
     .await
 }
 
+/// Live jobs that failed and are tried again, of one cause.
+#[derive(Debug, Clone, Serialize, sqlx::FromRow)]
+pub struct FailingRow {
+    /// The kind of job.
+    pub kind: String,
+    /// The last error with numbers and ids left out.
+    pub fingerprint: String,
+    /// How many of those looked at.
+    pub count: Counted,
+    /// How many lanes they belong to.
+    pub lanes: i64,
+    /// The most attempts that one of them has made.
+    pub attempts: i16,
+    /// When the first of them is tried again.
+    pub next_at: DateTime<Utc>,
+    /// The last one's id.
+    pub sample: i64,
+}
+
+/// Live jobs whose last attempt failed, grouped by their error, the most frequent first.
+pub async fn failing(db: &mut PgConnection, share: Share<'_>) -> sqlx::Result<Vec<FailingRow>> {
+    let mut tx = question(db).await?;
+    sqlx::query_as(
+        r#"
+        SELECT kind, fingerprint, count(*), count(DISTINCT lane) AS lanes, max(attempt) AS attempts,
+            min(run_at) AS next_at, max(id) AS sample
+        FROM (
+            SELECT id, kind, lane, attempt, run_at, regexp_replace(
+                left(errors -> -1 ->> 'error', 200),
+                '[0-9a-fA-F]{8}-[0-9a-fA-F-]{27}|[0-9]+', '#', 'g') AS fingerprint
+            FROM queue.job
+            WHERE errors <> '[]' AND ($2::text IS NULL OR queue = $2) AND ($3::uuid IS NULL OR lane = $3)
+            LIMIT $1
+        ) live
+        GROUP BY kind, fingerprint
+        ORDER BY count(*) DESC, kind, fingerprint
+        LIMIT 100
+        "#,
+    )
+    .bind(COUNTED_TO + 1)
+    .bind(share.queue)
+    .bind(share.lane)
+    .fetch_all(&mut *tx)
+    .await
+}
+
 /// A process that works, or did so within the hour.
 #[derive(Debug, Clone, Serialize, sqlx::FromRow)]
 pub struct NodeRow {
