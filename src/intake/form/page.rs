@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use domain::form::Question;
+use domain::form::{FieldType, Question};
 use minijinja::{Environment, UndefinedBehavior};
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -40,6 +40,8 @@ struct Field {
     name: String,
     label: String,
     value: String,
+    /// Whether the answer has several lines.
+    long: bool,
     problem: String,
 }
 
@@ -79,12 +81,11 @@ impl FormPage {
                 names.push(name);
             }
         }
+        let asked = |name: &str| questions.iter().find(|question| question.key == name);
         let field = |name: &str| Field {
             name: name.into(),
-            label: questions
-                .iter()
-                .find(|question| question.key == name)
-                .map_or_else(|| name.to_owned(), |question| question.label.clone()),
+            label: asked(name).map_or_else(|| name.to_owned(), |question| question.label.clone()),
+            long: asked(name).is_some_and(|question| question.kind == FieldType::Textarea),
             value: values
                 .get(name)
                 .and_then(Value::as_str)
