@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use axum::Router;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use tokio::net::TcpListener;
@@ -19,7 +19,6 @@ use crate::database;
 use crate::intake;
 use crate::stop::Stop;
 use crate::telemetry;
-use crate::web::problem::Problem;
 use crate::web::{layers, view};
 
 /// Everything that `leadmill serve` answers.
@@ -86,6 +85,6 @@ async fn ready(State(app): State<App>) -> Response {
     }
 }
 
-async fn not_found() -> Problem {
-    Problem::of_status(StatusCode::NOT_FOUND)
+async fn not_found(State(app): State<App>, headers: HeaderMap) -> Response {
+    console::nowhere(&app, &headers)
 }

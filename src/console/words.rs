@@ -170,6 +170,20 @@ pub(super) fn factor(key: &str) -> String {
     }
 }
 
+/// What a score was calculated for, after "because of".
+pub(super) fn cause(trigger: &str) -> String {
+    match trigger {
+        "created" => "its coming in".into(),
+        "refresh" => "the nightly run".into(),
+        "behaviour" => "what the lead did".into(),
+        "enrichment" => "what providers told".into(),
+        "manual" => "a change by hand".into(),
+        "profile_change" => "new rules".into(),
+        "import" => "an import".into(),
+        other => spoken(other).to_lowercase(),
+    }
+}
+
 /// What was just done, of the words that our own redirects carry; anything else says nothing.
 pub(super) fn said(word: &str) -> Option<String> {
     let (word, count) = match word.split_once('.') {
@@ -191,7 +205,7 @@ pub(super) fn said(word: &str) -> Option<String> {
         "note" => "The note is in the timeline.".into(),
         "read" => "Marked as read.".into(),
         "retried" => format!("Running {jobs} again."),
-        "cancelled" => format!("Called off {jobs}."),
+        "cancelled" => format!("Cancelled {jobs}."),
         "deleted" => format!("Removed {jobs}."),
         "nothing" => "Nothing was done: none of the chosen jobs could be.".into(),
         "signed_out" => "You are signed out.".into(),
@@ -199,16 +213,25 @@ pub(super) fn said(word: &str) -> Option<String> {
     })
 }
 
-/// So many of something in minor units, with its currency.
-pub(super) fn money(minor: i64, currency: &str) -> String {
-    let digits = (minor / 100).unsigned_abs().to_string();
+/// A number with a comma before every third digit.
+pub(super) fn grouped(number: i64) -> String {
+    let digits = number.unsigned_abs().to_string();
     let mut grouped = String::with_capacity(digits.len() + digits.len() / 3);
+    if number < 0 {
+        grouped.push('−');
+    }
     for (place, digit) in digits.chars().enumerate() {
         if place > 0 && (digits.len() - place).is_multiple_of(3) {
             grouped.push(',');
         }
         grouped.push(digit);
     }
+    grouped
+}
+
+/// So many of something in minor units, with its currency.
+pub(super) fn money(minor: i64, currency: &str) -> String {
+    let grouped = grouped((minor / 100).abs());
     let cents = (minor % 100).abs();
     let sign = if minor < 0 { "−" } else { "" };
     if cents == 0 {
@@ -225,7 +248,7 @@ mod tests {
     #[test]
     fn only_our_own_words_are_said() {
         assert_eq!(said("retried.3").unwrap(), "Running 3 jobs again.");
-        assert_eq!(said("cancelled.1").unwrap(), "Called off 1 job.");
+        assert_eq!(said("cancelled.1").unwrap(), "Cancelled 1 job.");
         assert_eq!(said("<script>"), None);
         assert_eq!(said("retried.many"), None);
     }

@@ -15,7 +15,7 @@ use crate::harness::World;
 use crate::intake::capture;
 
 /// Leads that came in by the front door, scored; the last of them first in lists.
-async fn taken(world: &World, org: OrgId, people: &[Value]) -> Vec<LeadId> {
+pub(super) async fn taken(world: &World, org: OrgId, people: &[Value]) -> Vec<LeadId> {
     for person in people {
         let mut input = person.clone();
         input["orgId"] = json!(org);
@@ -34,7 +34,7 @@ async fn taken(world: &World, org: OrgId, people: &[Value]) -> Vec<LeadId> {
     leads.iter().map(|lead| lead.id).collect()
 }
 
-fn person(first: &str, last: &str) -> Value {
+pub(super) fn person(first: &str, last: &str) -> Value {
     let email = format!("{}@example.com", first.to_lowercase());
     json!({"firstName": first, "lastName": last, "email": email, "source": "website"})
 }
@@ -100,6 +100,17 @@ async fn leads_are_listed_filtered_and_paged() {
     let wrong = browser.get("/dashboard/crm/leads?date_from=soon").await;
     assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY);
     assert!(wrong.words().contains("Must be a day or an instant"));
+    assert!(
+        wrong.text.contains("name=\"date_from\" value=\"soon\" aria-invalid=\"true\" aria-describedby=\"p-date_from\""),
+        "{}",
+        wrong.text
+    );
+    let wrong = browser.get("/dashboard/crm/leads?status=best").await;
+    assert!(
+        wrong
+            .text
+            .contains("<select name=\"status\" aria-invalid=\"true\"")
+    );
 }
 
 #[tokio::test]
@@ -148,7 +159,7 @@ async fn the_page_of_a_lead_explains_its_score() {
         .await
         .unwrap();
     assert_eq!(score, i32::from(shown.unwrap().score_total.unwrap()));
-    assert!(words.contains("Source quality website 14 / 20"), "{words}");
+    assert!(words.contains("Source quality Website 14 / 20"), "{words}");
     assert!(words.contains("Timeline"));
 }
 
@@ -204,6 +215,21 @@ async fn a_status_is_changed_and_refusals_are_shown_at_their_field() {
         .await;
     assert_eq!(opened.status, StatusCode::SEE_OTHER);
     assert_eq!(status_of(&world, org, lead).await, Status::Contacted);
+    // What a list showed before is one click away.
+    let list = ("back", "/dashboard/crm/leads");
+    let moved = browser
+        .post(
+            &path,
+            &[("status", "qualified"), ("was", "contacted"), list],
+        )
+        .await;
+    let page = browser.get(&moved.location).await;
+    assert!(
+        page.words().contains("The status is changed. Undo"),
+        "{}",
+        page.words()
+    );
+    assert!(page.text.contains("name=\"status\" value=\"contacted\""));
     let nonsense = browser.post(&path, &[("status", "best")]).await;
     assert_eq!(nonsense.status, StatusCode::UNPROCESSABLE_ENTITY);
 }
@@ -253,6 +279,14 @@ async fn contacts_notes_dates_stages_and_hand_overs_are_written_down() {
         .await;
     assert_eq!(no_day.status, StatusCode::UNPROCESSABLE_ENTITY);
     assert!(no_day.words().contains("This is no day of the calendar."));
+    let over = browser
+        .post(&path("follow-up"), &[("date", "2001-01-01")])
+        .await;
+    assert_eq!(over.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(
+        over.words()
+            .contains("That day is over; choose today or a later one.")
+    );
     let stage = page
         .text
         .split("name=\"stage\" value=\"")
@@ -278,6 +312,11 @@ async fn contacts_notes_dates_stages_and_hand_overs_are_written_down() {
         "Likes looms",
         "Assigned to Bob",
         "1 so far",
+        "Contacted: Call",
+        "Changed: follow-up date",
+        "Scored ",
+        "Came in by website form",
+        "Moved from the stage New to Qualified",
         "Qualified",
     ] {
         assert!(words.contains(seen), "{seen}: {words}");
@@ -421,4 +460,20 @@ async fn whom_to_get_back_to_today_is_one_link_away() {
         "{to}"
     );
     assert!(page.words().contains("Jane Due") && !page.words().contains("Joan Later"));
+
+    // A search within it stays within it.
+    let by = page.field("follow_up_by");
+    let ada = ada.user;
+    let search =
+        |q: &str| format!("/dashboard/crm/leads?q={q}&assigned_to={ada}&follow_up_by={by}");
+    let found = browser.get(&search("jane")).await;
+    assert!(found.words().contains("Jane Due") && found.words().contains("Due today ×"));
+    assert_eq!(found.field("follow_up_by"), by);
+    assert!(
+        !browser
+            .get(&search("joan"))
+            .await
+            .words()
+            .contains("Joan Later")
+    );
 }

@@ -3,7 +3,9 @@
 use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::Response;
-use queue::admin::{self, DatabaseRow, FailureRow, NodeRow, QueueRow, ScheduleRow, Share};
+use queue::admin::{
+    self, DatabaseRow, FailingRow, FailureRow, NodeRow, QueueRow, ScheduleRow, Share,
+};
 use serde::Serialize;
 use sqlx::PgConnection;
 
@@ -32,6 +34,7 @@ struct NowPage {
     cards: Vec<Card>,
     chart: Option<Chart>,
     queues: Vec<Queue>,
+    failing: Vec<Failing>,
     failures: Vec<Failure>,
     workers: Vec<Worker>,
     schedules: Vec<Schedule>,
@@ -50,6 +53,14 @@ struct Queue {
     #[serde(flatten)]
     row: QueueRow,
     oldest: Option<String>,
+}
+
+/// Jobs that failed for one reason and are tried again.
+#[derive(Debug, Serialize)]
+struct Failing {
+    #[serde(flatten)]
+    row: FailingRow,
+    next: Moment,
 }
 
 #[derive(Debug, Serialize)]
@@ -111,6 +122,7 @@ pub(super) async fn show(
         Facts::default()
     };
     facts.failures = in_time(admin::failures(&mut tx, share).await)?.unwrap_or_default();
+    let failing = in_time(admin::failing(&mut tx, share).await)?.unwrap_or_default();
     let reader = Reader::new(&mut tx, app.clock.now(), session.zone, [].into_iter()).await?;
 
     let page = NowPage {
@@ -119,6 +131,13 @@ pub(super) async fn show(
         alarms: facts.alarms(),
         cards: cards(&facts, minutes.as_deref(), whole),
         chart: minutes.map(|minutes| Chart::of(&minutes, session.zone)),
+        failing: failing
+            .into_iter()
+            .map(|row| Failing {
+                next: reader.moment(row.next_at),
+                row,
+            })
+            .collect(),
         failures: facts
             .failures
             .into_iter()

@@ -63,6 +63,7 @@ pub(super) struct Row {
     error: String,
     may_retry: bool,
     may_cancel: bool,
+    may_delete: bool,
 }
 
 /// Who reads, and when.
@@ -129,6 +130,7 @@ impl Reader {
             error: first_line(job.last_error.as_deref().unwrap_or_default()),
             may_retry: finished.is_some() || job.state == "scheduled",
             may_cancel: finished.is_none(),
+            may_delete: job.state != "running",
         }
     }
 }

@@ -3,7 +3,7 @@
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
-use chrono::{NaiveDate, NaiveTime, TimeZone};
+use chrono::{DateTime, NaiveDate, NaiveTime, TimeZone};
 use domain::activity::ActivityKind;
 use domain::actor::Act;
 use domain::clock::Timestamp;
@@ -21,7 +21,7 @@ use super::lead::{Tried, lead_id, render};
 use crate::app::App;
 use crate::commands::Refused;
 use crate::console::Failed;
-use crate::console::frame::back;
+use crate::console::frame::{back, status_said};
 use crate::console::posted::Posted;
 use crate::console::signed_in::may_edit;
 
@@ -140,7 +140,11 @@ async fn run(
                 posted.fields.text("back")
             };
             let said = if said == GONE { "assigned" } else { said };
-            Ok(Redirect::to(&back(sent, usual, said)).into_response())
+            // What the page showed before is what one click goes back to; disqualifying anew would need a reason.
+            let was = posted.fields.text("was").parse::<Status>().ok();
+            let was = was.filter(|was| form == "status" && *was != Status::Disqualified);
+            let said = was.map_or_else(|| said.to_owned(), |was| status_said(lead, was));
+            Ok(Redirect::to(&back(sent, usual, &said)).into_response())
         }
         Err(No::Page(refused)) => Err(refused.into()),
         Err(No::Field(field, problem, status)) => {
@@ -278,6 +282,14 @@ pub(super) async fn follow_up(
                     .ok_or_else(|| wrong("date", "this is no day of the calendar"))?,
             ),
         };
+        let zone = change.posted.session.zone;
+        let day = |at: DateTime<_>| at.with_timezone(&zone).date_naive();
+        if at.is_some_and(|at| day(at) < day(change.act.at)) {
+            return Err(wrong(
+                "date",
+                "that day is over; choose today or a later one",
+            ));
+        }
         let patch = LeadPatch {
             next_follow_up_at: Some(at),
             ..LeadPatch::default()

@@ -6,9 +6,11 @@ mod timeline;
 
 use axum::extract::{Path, RawQuery, State};
 use axum::http::StatusCode;
-use axum::response::Response;
+use axum::response::{Redirect, Response};
 use domain::contact::ContactMethod;
 use domain::id::{ActivityId, LeadId};
+use domain::stage::Stage;
+use domain::status::Status;
 use domain::store::{enrichment, lead_history, lead_pages, members, orgs, stages};
 use serde::Serialize;
 
@@ -70,6 +72,8 @@ struct LeadPage {
     is_open: bool,
     statuses: Vec<Choice>,
     stages: Vec<Step>,
+    /// Why stage and status seem to disagree, where they do.
+    apart: Option<String>,
     stage_since: Option<Moment>,
     assigned: Option<Person>,
     people: Vec<Choice>,
@@ -105,6 +109,8 @@ struct Step {
     here: bool,
     /// It was there, or went past it.
     past: bool,
+    /// The status that closes the lead on entering it, if one does.
+    closes: &'static str,
 }
 
 /// `GET /dashboard/crm/leads/{id}`.
@@ -116,6 +122,34 @@ pub(super) async fn show(
 ) -> Result<Response, Failed> {
     let id = lead_id(&id)?;
     render(&app, &session, id, &query.unwrap_or_default(), None).await
+}
+
+/// The status that closes a lead which enters `stage`.
+fn closing(stage: &Stage) -> Option<Status> {
+    stage.status_on_enter.filter(|status| !status.is_open())
+}
+
+/// What to make of a lead whose status says one thing and whose stage says another.
+fn apart(status: Status, stage: &Stage) -> Option<String> {
+    let (is, called) = (words::status(status).to_lowercase(), &stage.name);
+    match (status.is_open(), closing(stage)) {
+        (false, None) => Some(format!(
+            "Closed as {is}. The stage {called} tells how far it came."
+        )),
+        (true, Some(_)) => Some(format!(
+            "Open again as {is}; choose the stage at which it goes on."
+        )),
+        (false, Some(goal)) if goal.is_won() != status.is_won() => Some(format!(
+            "Closed as {is}, though its stage is {called}. The status counts."
+        )),
+        _ => None,
+    }
+}
+
+/// `GET` of what only takes forms, as a page loaded again after a refusal asks: the lead itself.
+pub(super) async fn again(Path(id): Path<String>) -> Result<Redirect, Failed> {
+    let lead = lead_id(&id)?;
+    Ok(Redirect::to(&format!("/dashboard/crm/leads/{lead}")))
 }
 
 /// An id that is none is that of no lead.
@@ -170,6 +204,7 @@ pub(super) async fn render(
             colour: stage.colour.clone(),
             here: Some(stage.id) == lead.stage_id,
             past: stage.stage_order < own_order && stage.probability > 0.0,
+            closes: closing(stage).map_or("", words::status),
         });
     let nobody = Choice::new("", "Nobody", lead.assigned_to_user_id.is_none());
     let members = people.iter().map(|person| {
@@ -188,6 +223,7 @@ pub(super) async fn render(
         is_open: lead.is_open,
         statuses: reader.statuses(&lead),
         stages: steps.collect(),
+        apart: own.and_then(|own| apart(lead.status, own)),
         stage_since: lead.stage_entered_at.map(|at| reader.moment(at)),
         assigned: lead.assigned_to_user_id.map(|user| reader.person(user)),
         people: std::iter::once(nobody).chain(members).collect(),
@@ -209,7 +245,11 @@ pub(super) async fn render(
         facts: facts::of(&lead, &home),
         reasons: facts::closed(&lead),
         score: scored(&lead),
-        breakdown: score::breakdown(&scores, &reader),
+        breakdown: score::breakdown(
+            &scores,
+            details.currency.as_deref().unwrap_or(&home.currency),
+            &reader,
+        ),
         enrichment: facts::enrichment(&lead, &runs, &reader),
         timeline: entries
             .items

@@ -19,7 +19,8 @@ use crate::web::session::Session;
 
 /// Pieces of news a page shows.
 const A_PAGE: usize = 30;
-const PATH: &str = "/dashboard/crm/notifications";
+/// Where they are.
+pub(super) const PATH: &str = "/dashboard/crm/notifications";
 
 /// The page.
 #[derive(Debug, Serialize)]
@@ -57,7 +58,7 @@ pub(super) async fn list(
 
     let (org, user) = (session.member.org, session.member.user);
     let mut tx = session.begin(&app).await?;
-    let frame = Frame::new(&mut tx, &session, "News", "notifications", &query).await?;
+    let frame = Frame::new(&mut tx, &session, "Notifications", "notifications", &query).await?;
     let most = i64::try_from(A_PAGE).unwrap_or(i64::MAX - 1) + 1;
     let news = bell::list(&mut tx, org, user, unread_only, after, most).await?;
     let news = Page::of(news, A_PAGE, |news| (news.created_at, news.id));
