@@ -334,7 +334,8 @@ async fn what_fails_and_is_tried_again_is_told_before_it_is_given_up() {
         "{}",
         page.words()
     );
-    let fields = [("verb", "delete"), ("id", &*job.to_string())];
+    let (id, own) = (job.to_string(), format!("/ops/jobs/{job}"));
+    let fields = [("verb", "delete"), ("id", &*id), ("back", &*own)];
     let done = browser.post("/ops/jobs/act", &fields).await;
     assert_eq!(done.location, "/ops/jobs?said=deleted.1");
     assert!(!browser.get("/ops").await.words().contains("Failing now"));

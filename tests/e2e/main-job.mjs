@@ -100,7 +100,8 @@ try {
   console.log(`${leads.length} leads enriched, scored and told`);
 
   console.log("the pages, in the browser");
-  await pages(dev, ends[0]);
+  const seen = await pages(dev, ends[0]);
+  console.log(`${seen} views are clean by axe and fit their window`);
 } finally {
   await dev.stop();
   await rm(data, { recursive: true, force: true });

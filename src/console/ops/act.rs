@@ -106,7 +106,15 @@ pub(super) async fn act(State(app): State<App>, posted: Posted) -> Result<Respon
         0 => "nothing".to_owned(),
         done => format!("{}.{done}", verb.done()),
     };
-    Ok(Redirect::to(&back(fields.text("back"), PATH, &said)).into_response())
+    // What was deleted has no page to go back to.
+    let sent = fields.text("back");
+    let is_gone = |id: &i64| verb == Verb::Delete && sent == format!("{PATH}/{id}");
+    let sent = if chosen.iter().any(is_gone) {
+        PATH
+    } else {
+        sent
+    };
+    Ok(Redirect::to(&back(sent, PATH, &said)).into_response())
 }
 
 /// Does it to one job; says what was done, and to a job of which kind.

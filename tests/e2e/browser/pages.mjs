@@ -16,16 +16,20 @@ const LOOKS = {
   phone: { width: 390, height: 844, scheme: "light" },
 };
 
-/** Looks at every page and uses some; `lead` is one that was scored. */
+/** Looks at every page and uses some; `lead` is one that was scored. Says how many views it looked at. */
 export async function pages({ ready: { url, org_id: org }, links }, lead) {
   const chromium = await browser();
   const wrong = [];
-  const look_at = async (tab, name) => wrong.push(...(await look(tab, name)).map((what) => `${name}: ${what}`));
+  let views = 0;
+  const look_at = async (tab, name) => {
+    views += 1;
+    wrong.push(...(await look(tab, name)).map((what) => `${name}: ${what}`));
+  };
   try {
     const rep = await signedIn(chromium, links.rep);
     const owner = await signedIn(chromium, links.owner);
     const path = `/dashboard/crm/leads/${lead.id}`;
-    await keys(rep, url, path);
+    await keys(rep, url);
     await statusByKeyboard(rep, url);
     await draftsStay(rep, url, path);
     await closingIsAsked(rep, url, path);
@@ -72,6 +76,7 @@ export async function pages({ ready: { url, org_id: org }, links }, lead) {
       await stranger.close();
     }
     assert.deepEqual(wrong, []);
+    return views;
   } finally {
     await chromium.close();
   }
@@ -113,7 +118,7 @@ const focused = (tab) => tab.evaluate(() => document.activeElement.getAttribute(
 const went = async (tab, go) => Promise.all([tab.waitForNavigation(), go()]);
 const toast = (tab, text) => tab.waitForFunction((text) => document.querySelector("[data-toasts]").textContent.includes(text), { timeout: 20_000 }, text);
 
-async function keys(tab, url, path) {
+async function keys(tab, url) {
   await tab.goto(`${url}/dashboard/crm/leads`);
   await tab.keyboard.press("/");
   assert.ok(await focused(tab), "/ goes to the search");
@@ -133,7 +138,6 @@ async function keys(tab, url, path) {
   await tab.keyboard.press("g");
   await went(tab, () => tab.keyboard.press("b"));
   assert.match(tab.url(), /\/notifications$/);
-  assert.ok(path);
 }
 
 /** An arrow chooses, Enter sends, the field is there again, and one click undoes it. */
