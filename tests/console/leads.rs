@@ -315,7 +315,7 @@ async fn contacts_notes_dates_stages_and_hand_overs_are_written_down() {
         "Contacted: Call",
         "Changed: follow-up date",
         "Scored ",
-        "Came in by website form",
+        "Came in by API",
         "Moved from the stage New to Qualified",
         "Qualified",
     ] {

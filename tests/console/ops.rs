@@ -219,7 +219,7 @@ async fn chosen_jobs_are_called_off_together() {
     assert_eq!(audited(&world, org).await.len(), 2);
     let page = browser.get(&format!("/ops/jobs/{}", ids[0])).await;
     assert!(page.words().contains("Cancelled."), "{}", page.words());
-    assert!(page.words().contains("from the console"));
+    assert!(page.words().contains("From the console"));
     assert_eq!(world.work().await.count("process_intake"), 1);
 
     let nothing = browser.post("/ops/jobs/act", &[("verb", "cancel")]).await;
