@@ -156,7 +156,7 @@ pub struct Worker {
     pub listen: SocketAddr,
     /// How long a job stays with a worker that no longer answers.
     pub lease: Span,
-    /// Which queues are worked on together, and how many jobs at a time.
+    /// Which queues are worked on together, and how many jobs at a time. Every queue of a job belongs to exactly one pool.
     pub pools: Vec<Pool>,
 }
 

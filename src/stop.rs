@@ -41,6 +41,12 @@ impl Stop {
         self.now.cancel();
     }
 
+    /// Does `work`, and asks the process to stop when that ends, however it ends.
+    pub async fn ask_after<F: Future>(&self, work: F) -> F::Output {
+        let _asks = self.asked.clone().drop_guard();
+        work.await
+    }
+
     /// Whether the process is on its way out.
     pub fn is_asked(&self) -> bool {
         self.asked.is_cancelled()
@@ -98,5 +104,24 @@ impl Signals {
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending::<()>().await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_ends_by_itself_ends_the_process() {
+        let stop = Stop::default();
+        let ended = stop.ask_after(async { Err::<(), _>("the listener broke") });
+        assert_eq!(ended.await, Err("the listener broke"));
+        assert!(stop.is_asked());
+
+        let stop = Stop::default();
+        let panicked = stop.clone();
+        let task = tokio::spawn(async move { panicked.ask_after(async { panic!("broke") }).await });
+        assert!(task.await.is_err_and(|end| end.is_panic()));
+        assert!(stop.is_asked());
     }
 }

@@ -46,6 +46,7 @@ pub(super) async fn run(args: Args, config: Arc<Config>) -> Result<(), Failure> 
     let stop = Stop::on_signals().context("listening for signals")?;
     // All mistakes are told, and before a database is looked for or fetched.
     let mut mistakes = work::effects(&config).err().unwrap_or_default();
+    mistakes.extend(work::queue_mistakes(&config, &[]));
     let views = match Views::load(config.templates.folder()) {
         Ok(views) if mistakes.is_empty() => views,
         views => {

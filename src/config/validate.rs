@@ -1,6 +1,6 @@
 //! What must hold for settings beyond their type.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use super::{Config, Secret};
 
@@ -26,7 +26,7 @@ pub(super) fn broken_rules(config: &Config) -> Vec<(&'static str, String)> {
     need(
         config.database.max_connections >= 4,
         "database.max_connections",
-        "must be at least 4".into(),
+        "must be at least 4; write 20 if in doubt".into(),
     );
     need(
         is_http(&config.http.public_url),
@@ -44,7 +44,10 @@ pub(super) fn broken_rules(config: &Config) -> Vec<(&'static str, String)> {
     need(
         config.enrichment.url.is_empty() || is_http(&config.enrichment.url),
         "enrichment.url",
-        format!("`{}` is no web address", config.enrichment.url),
+        format!(
+            "`{}` is not a web address; write it as https://provider.example.com/people, or leave it empty to look nobody up",
+            config.enrichment.url
+        ),
     );
     need(
         config.mail.from.contains('@') && !config.mail.from.contains(['\r', '\n']),
@@ -78,7 +81,7 @@ pub(super) fn broken_rules(config: &Config) -> Vec<(&'static str, String)> {
         ("mail.reply_timeout", config.mail.reply_timeout),
         ("enrichment.timeout", config.enrichment.timeout),
     ] {
-        need(!span.is_zero(), key, "must be longer than nothing".into());
+        need(!span.is_zero(), key, "must be longer than 0s; write a length of time, such as 30s or 10m".into());
     }
     need(
         config.worker.lease.as_secs() >= 5,
@@ -94,6 +97,7 @@ pub(super) fn broken_rules(config: &Config) -> Vec<(&'static str, String)> {
 fn pool_problems(config: &Config) -> Vec<String> {
     let mut problems = Vec::new();
     let mut names = HashSet::new();
+    let mut servers = HashMap::new();
     for pool in &config.worker.pools {
         let name = &pool.name;
         if name.is_empty() {
@@ -106,6 +110,13 @@ fn pool_problems(config: &Config) -> Vec<String> {
             problems.push(format!(
                 "pool `{name}` has no queues; name those it takes jobs from"
             ));
+        }
+        for queue in &pool.queues {
+            if let Some(other) = servers.insert(queue, name) {
+                problems.push(format!(
+                    "queue `{queue}` is listed twice, in pool `{other}` and in pool `{name}`; leave it in one"
+                ));
+            }
         }
         if pool.concurrency == 0 {
             problems.push(format!(
