@@ -66,18 +66,13 @@ pub fn metrics<S: Clone + Send + Sync + 'static>() -> Router<S> {
     )
 }
 
-/// Answer on `listener` until the process is to stop, then give what was begun `grace` to finish. The process stops with it: one
-/// that no longer listens looks dead to whoever watches it.
+/// Answers on `listener` until the process is to stop, then gives what was begun `grace` to finish. The process stops with
+/// it: one that no longer listens looks dead to whoever watches it.
 pub async fn run(listener: TcpListener, routes: Router, stop: Stop, grace: Duration) -> Result<()> {
     stop.ask_after(answer(listener, routes, &stop, grace)).await
 }
 
-async fn answer(
-    listener: TcpListener,
-    routes: Router,
-    stop: &Stop,
-    grace: Duration,
-) -> Result<()> {
+async fn answer(listener: TcpListener, routes: Router, stop: &Stop, grace: Duration) -> Result<()> {
     let address = listener
         .local_addr()
         .context("reading the listener's address")?;

@@ -14,7 +14,7 @@ pub struct Stop {
 }
 
 impl Stop {
-    /// Stop on SIGTERM or Ctrl-C; a second one stops at once.
+    /// Stops on SIGTERM or Ctrl-C; a second one stops at once.
     pub fn on_signals() -> io::Result<Self> {
         let stop = Self::default();
         let mut signals = Signals::new()?;
@@ -30,12 +30,12 @@ impl Stop {
         Ok(stop)
     }
 
-    /// Finish what runs, start nothing new.
+    /// Finishes what runs, starts nothing new.
     pub fn ask(&self) {
         self.asked.cancel();
     }
 
-    /// Drop what runs.
+    /// Drops what runs.
     pub fn at_once(&self) {
         self.asked.cancel();
         self.now.cancel();

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use domain::clock::Clock;
 use domain::store::Db;
 use jobs::effects::enrichment::{Enricher, EnrichmentSettings};
-use jobs::effects::mail::{MailSettings, Mailer};
+use jobs::effects::mail::{MailSettings, Mailer, OnUnknown};
 use jobs::effects::messages::Messages;
 use jobs::effects::sealed::MasterKeys;
 use jobs::{Ctx, Effects, Links};
@@ -16,7 +16,7 @@ use secrecy::SecretString;
 use sqlx::PgPool;
 use tracing::{info, warn};
 
-use crate::config::{Config, Mistake};
+use crate::config::{self, Config, Mistake};
 use crate::stop::Stop;
 
 /// How long giving jobs back may take once there is no time left; longer than it takes if the database answers.
@@ -68,7 +68,9 @@ pub fn queue_mistakes(config: &Config, names: &[String]) -> Vec<Mistake> {
     let unknown = named.iter().filter(|(_, queue)| !known.contains(queue));
     let mut problems: Vec<_> = unknown
         .map(|(pool, queue)| {
-            format!("pool `{pool}` names the queue `{queue}`, which no job has; the queues are {list}")
+            format!(
+                "pool `{pool}` names the queue `{queue}`, which no job has; the queues are {list}"
+            )
         })
         .collect();
     let unserved = known
@@ -172,7 +174,10 @@ fn mail_settings(config: &Config) -> MailSettings {
         step_timeout: mail.timeout.get(),
         reply_timeout: mail.reply_timeout.get(),
         idempotency_header: Some(mail.idempotency_header.clone()).filter(|name| !name.is_empty()),
-        on_unknown: mail.on_unknown,
+        on_unknown: match mail.on_unknown {
+            config::OnUnknown::Hold => OnUnknown::Hold,
+            config::OnUnknown::Resend => OnUnknown::Resend,
+        },
         delivery_reports: mail.delivery_reports,
     }
 }

@@ -79,12 +79,16 @@ fn every_mistake_in_the_settings_is_printed_and_the_exit_code_says_settings() {
 
 #[test]
 fn pools_that_do_not_fit_the_jobs_are_mistakes_in_the_settings_for_every_command() {
-    let pools = |queues: &str| format!("[{{name = \"all\", queues = [{queues}], concurrency = 1}}]");
+    let pools =
+        |queues: &str| format!("[{{name = \"all\", queues = [{queues}], concurrency = 1}}]");
     let unknown = pools(r#""enrich", "intake", "mial", "mail", "notify", "score", "sweep""#);
     let missing = pools(r#""enrich", "intake", "notify", "score", "sweep""#);
     let twice = pools(r#""enrich", "intake", "mail", "mail", "notify", "score", "sweep""#);
     for (pools, said) in [
-        (&unknown, "pool `all` names the queue `mial`, which no job has"),
+        (
+            &unknown,
+            "pool `all` names the queue `mial`, which no job has",
+        ),
         (&missing, "no pool serves the queue `mail`"),
         (&twice, "queue `mail` is listed twice"),
     ] {
@@ -95,7 +99,9 @@ fn pools_that_do_not_fit_the_jobs_are_mistakes_in_the_settings_for_every_command
             ];
             let heard = leadmill(&[command], &env);
             assert!(
-                heard.starts_with("exit 78\n") && heard.contains("worker.pools: ") && heard.contains(said),
+                heard.starts_with("exit 78\n")
+                    && heard.contains("worker.pools: ")
+                    && heard.contains(said),
                 "{command}: {heard}"
             );
         }

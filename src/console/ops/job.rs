@@ -1,9 +1,11 @@
 //! One job: what it is, why it waits, and what each attempt said.
 
+use anyhow::Context;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use domain::clock::Timestamp;
+use domain::normalise::capitalised;
 use queue::admin::{self, JobDetail, Waiting};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -16,7 +18,6 @@ use crate::commands::Refused;
 use crate::console::Failed;
 use crate::console::frame::Frame;
 use crate::console::moment::Moment;
-use crate::console::words;
 use crate::web::session::Session;
 
 /// Names of fields that nobody is to read.
@@ -108,7 +109,7 @@ pub(super) async fn show(
         reason: detail.reason.clone(),
         facts: facts(&detail),
         retried_from: detail.retried_from,
-        steps: steps(&detail, &reader),
+        steps: steps(&detail, &reader)?,
         payload: pretty(&detail.payload),
         progress: detail.progress.as_ref().map(pretty),
         result: detail.result.as_ref().map(pretty),
@@ -126,11 +127,15 @@ fn told(waiting: &Waiting, reader: &Reader) -> String {
             format!("Its time is {}", reader.moment(*run_at).full)
         }
         Waiting::Future { run_at, failed } => {
-            let times = if *failed == 1 { "once" } else { "so often" };
+            let times = if *failed == 1 {
+                "once".to_owned()
+            } else {
+                format!("{failed} times")
+            };
             let full = reader.moment(*run_at).full;
-            format!("It failed {times} and is tried again at {full}")
+            format!("It failed {times}; next try at {full}")
         }
-        other => words::sentence(&other.to_string()),
+        other => capitalised(&other.to_string()),
     }
 }
 
@@ -153,10 +158,12 @@ fn facts(detail: &JobDetail) -> Vec<(&'static str, String)> {
 }
 
 /// What happened to it, the newest first.
-fn steps(detail: &JobDetail, reader: &Reader) -> Vec<Step> {
+fn steps(detail: &JobDetail, reader: &Reader) -> anyhow::Result<Vec<Step>> {
     let job = &detail.job;
-    let kept: Vec<Kept> = serde_json::from_value(detail.errors.clone()).unwrap_or_default();
-    let lines: Vec<KeptLine> = serde_json::from_value(detail.log.clone()).unwrap_or_default();
+    let kept: Vec<Kept> =
+        serde_json::from_value(detail.errors.clone()).context("reading the errors of a job")?;
+    let lines: Vec<KeptLine> =
+        serde_json::from_value(detail.log.clone()).context("reading the lines of a job")?;
     let lines_of = |attempt: i64| {
         let own = lines.iter().filter(|line| line.attempt == attempt);
         own.map(|line| Line {
@@ -203,7 +210,7 @@ fn steps(detail: &JobDetail, reader: &Reader) -> Vec<Step> {
         ),
     }
     steps.reverse();
-    steps
+    Ok(steps)
 }
 
 fn pretty(value: &Value) -> String {

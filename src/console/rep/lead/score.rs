@@ -1,5 +1,6 @@
 //! Why a lead scores as it does: the factors, which add up.
 
+use anyhow::Context;
 use domain::score::Factor;
 use domain::store::lead_history::GivenScore;
 use serde::Serialize;
@@ -42,10 +43,16 @@ struct Past {
 }
 
 /// The newest of `scores` taken apart, and those before it.
-pub(super) fn breakdown(scores: &[GivenScore], reader: &Reader<'_>) -> Option<Breakdown> {
-    let latest = scores.first()?;
-    let factors: Vec<Factor> = serde_json::from_value(latest.factors.clone()).unwrap_or_default();
-    Some(Breakdown {
+pub(super) fn breakdown(
+    scores: &[GivenScore],
+    reader: &Reader<'_>,
+) -> anyhow::Result<Option<Breakdown>> {
+    let Some(latest) = scores.first() else {
+        return Ok(None);
+    };
+    let factors: Vec<Factor> =
+        serde_json::from_value(latest.factors.clone()).context("reading the factors of a score")?;
+    Ok(Some(Breakdown {
         sum: factors.iter().map(|factor| factor.points).sum(),
         factors: factors.iter().map(line).collect(),
         version: latest.version.clone(),
@@ -62,7 +69,7 @@ pub(super) fn breakdown(scores: &[GivenScore], reader: &Reader<'_>) -> Option<Br
                 at: reader.moment(past.computed_at),
             })
             .collect(),
-    })
+    }))
 }
 
 fn line(factor: &Factor) -> Line {
