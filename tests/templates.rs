@@ -38,7 +38,8 @@ fn routes() -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     for table in tables {
         let text = std::fs::read_to_string(src.join(table)).unwrap();
-        for route in text.split(".route(").skip(1) {
+        let table = text.split("\n}").find(|part| part.contains(".route("));
+        for route in table.unwrap().split(".route(").skip(1) {
             let path = route.split('"').nth(1).unwrap();
             if route.contains("get(") && !path.ends_with("/stream") {
                 found.insert(path.to_owned());

@@ -135,9 +135,7 @@ pub(super) enum Place {
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// It is not one.
-    #[error(
-        "{0}; write a whole configuration with request, outcome and map, or {{\"preset\": \"pdl\"}}"
-    )]
+    #[error("config: {0}")]
     Shape(#[from] serde_json::Error),
     /// A preset that there is not.
     #[error("preset: none is called {0:?}; write one of {known}", known = presets::preset_names().collect::<Vec<_>>().join(", "))]
