@@ -306,7 +306,7 @@ impl EnrichLead {
         let people = members::admins(&mut tx, self.org).await?;
         let news = News {
             kind: "provider_refused",
-            title: format!("{provider} answers no more"),
+            title: format!("{provider} no longer answers"),
             body: Some(why.to_owned()),
             lead: None,
             data: json!({"provider": provider}),

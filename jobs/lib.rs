@@ -30,9 +30,7 @@ pub use remind_follow_ups::RemindFollowUps;
 pub use remind_org_follow_ups::RemindOrgFollowUps;
 pub use score_lead::ScoreLead;
 pub use send_mail::SendMail;
-pub use send_sign_in_link::{
-    LINK_LIFETIME, SendSignInLink, new_sign_in_link, new_token, token_hash,
-};
+pub use send_sign_in_link::SendSignInLink;
 
 /// Every job there is.
 pub fn registry() -> Registry<Ctx> {

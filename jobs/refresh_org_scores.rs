@@ -1,4 +1,4 @@
-//! Score the open leads of an org anew, a chunk a job.
+//! Score the open leads of an org again, a chunk a job.
 
 use domain::clock::Timestamp;
 use domain::command;
@@ -13,7 +13,7 @@ use uuid::Uuid;
 use crate::context::Ctx;
 use crate::{NotifyRep, Reason};
 
-/// Leads of one chunk: enough that a statement is worth its round trip, few enough that locks are short.
+/// Most leads per chunk: enough that a statement is worth its round trip, few enough that locks are short.
 const CHUNK: usize = 5_000;
 
 /// The next chunk's job is committed with the chunk, so a run goes on where it stopped. Done again, a chunk writes

@@ -35,7 +35,7 @@ pub struct App {
 }
 
 impl App {
-    /// Put the parts together.
+    /// Puts the parts together.
     pub fn new(
         config: Arc<Config>,
         views: Views,

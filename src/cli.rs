@@ -95,7 +95,7 @@ enum Command {
     Completions(completions::Args),
 }
 
-/// Run the command line of this process.
+/// Runs the command line of this process.
 pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,

@@ -1,7 +1,7 @@
 //! Every setting of a Leadmill process: what it means, its default, and what must hold for it.
 //!
 //! A setting is taken from `worker.toml`, then from `LEADMILL__SECTION__KEY` in the environment, then from
-//! `--set section.key=value`; the later wins. [`load`] names every mistake at once, so that one run shows all there is to mend.
+//! `--set section.key=value`; the later wins. [`load`] names every mistake at once, so that one run shows all there is to fix.
 
 mod load;
 mod secret;
@@ -11,7 +11,6 @@ mod validate;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use jobs::effects::mail::OnUnknown;
 use serde::{Deserialize, Serialize};
 
 pub use load::{DEFAULT_FILE, Mistake, Sources, load};
@@ -156,7 +155,7 @@ pub struct Worker {
     pub listen: SocketAddr,
     /// How long a job stays with a worker that no longer answers.
     pub lease: Span,
-    /// Which queues are worked on together, and how many jobs at a time.
+    /// Which queues are worked on together, and how many jobs at a time. Every queue of a job belongs to exactly one pool.
     pub pools: Vec<Pool>,
 }
 
@@ -229,6 +228,16 @@ impl Default for Mail {
             delivery_reports: false,
         }
     }
+}
+
+/// What becomes of a mail that the server may or may not have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnUnknown {
+    /// It waits for evidence, or for a person.
+    Hold,
+    /// It is sent again; without an idempotency header it may arrive twice.
+    Resend,
 }
 
 /// Section `[enrichment]`.

@@ -28,7 +28,7 @@ use crate::{database, serve, work};
 
 /// The name of the private database.
 const DATABASE: &str = "leadmill";
-/// Ports tried after one that is taken, if nobody asked for it.
+/// Most ports tried after one that is taken, if nobody asked for it.
 const MORE_PORTS: u16 = 20;
 
 /// How it is to run.
@@ -36,7 +36,7 @@ const MORE_PORTS: u16 = 20;
 pub struct Settings {
     /// Where to listen; none: the first free port from `http.listen` on.
     pub listen: Option<SocketAddr>,
-    /// Where the data are.
+    /// Where the data is.
     pub data: PathBuf,
     /// Print one line of JSON instead of a text for people.
     pub ready_json: bool,

@@ -2,7 +2,6 @@
 
 pub mod accept;
 pub mod form;
-pub mod text;
 pub mod trpc_capture;
 
 use axum::Router;

@@ -71,11 +71,6 @@ impl Caller {
         self.need("leads:write", "This key may not change leads")
     }
 
-    /// Whether leads may be deleted.
-    pub fn may_delete(&self) -> Result<(), Refused> {
-        self.need("leads:delete", "This key may not delete leads")
-    }
-
     fn need(&self, scope: &str, refusal: &'static str) -> Result<(), Refused> {
         let has = self.scopes.iter().any(|has| has == scope || has == "admin");
         if has {

@@ -12,7 +12,6 @@ use utoipa_axum::routes;
 
 use super::caller::Caller;
 use super::json::JsonObject;
-use super::notifications::one_more;
 use super::once::{First, Once};
 use super::view::{ActivityView, LeadBody, LeadView, ScoreView};
 use crate::app::App;
@@ -20,7 +19,7 @@ use crate::commands::input::{self, Unknown};
 use crate::commands::query::{LeadQuery, Parameters};
 use crate::commands::{Refused, leads};
 use crate::web::client::Client;
-use crate::web::cursor::Page;
+use crate::web::cursor::{Page, one_more};
 use crate::web::problem::Problem;
 
 /// The routes of this module.

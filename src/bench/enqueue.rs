@@ -11,7 +11,7 @@ use super::progress::Progress;
 use super::{Figure, Place, raw};
 
 /// Jobs of one bulk.
-const BULK: usize = 1000;
+pub(super) const BULK: usize = 1000;
 /// Producers that enqueue one job a transaction.
 const PRODUCERS: usize = 8;
 

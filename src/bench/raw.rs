@@ -13,9 +13,9 @@ const CLAIM: &str = include_str!("raw/claim.sql");
 const COMPLETE: &str = include_str!("raw/complete.sql");
 const CHANNEL: &str = "leadmill_bench_raw";
 
-/// Jobs of one claim.
+/// Most jobs per claim.
 const BATCH: i64 = 500;
-/// Claims at once.
+/// Most claims at once.
 const AT_ONCE: usize = 2;
 
 /// Makes the bare tables.

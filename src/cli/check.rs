@@ -19,6 +19,7 @@ pub(super) struct Args {
 pub(super) async fn run(args: &Args, sources: &Sources) -> Result<(), Failure> {
     let config = config::load(sources).map_err(|mistakes| Failure::mistakes(&mistakes))?;
     let mut mistakes = work::effects(&config).err().unwrap_or_default();
+    mistakes.extend(work::queue_mistakes(&config, &[]));
     mistakes.extend(
         Views::load(config.templates.folder())
             .err()

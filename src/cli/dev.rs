@@ -15,7 +15,7 @@ use crate::{dev, work};
 /// Which database it works on, and what stays.
 const DATABASE: &str = "\
 The database is a private Postgres in DIR, unless --database-url or DATABASE_URL names another: that one is migrated and \
-given the demo organisation. At SIGTERM or Ctrl-C everything stops and the data stay; remove DIR to begin anew.";
+given the demo organisation. At SIGTERM or Ctrl-C everything stops and the data stays; remove DIR to start over.";
 
 /// Arguments of `leadmill dev`.
 #[derive(Debug, clap::Args)]
@@ -46,6 +46,7 @@ pub(super) async fn run(args: Args, config: Arc<Config>) -> Result<(), Failure> 
     let stop = Stop::on_signals().context("listening for signals")?;
     // All mistakes are told, and before a database is looked for or fetched.
     let mut mistakes = work::effects(&config).err().unwrap_or_default();
+    mistakes.extend(work::queue_mistakes(&config, &[]));
     let views = match Views::load(config.templates.folder()) {
         Ok(views) if mistakes.is_empty() => views,
         views => {

@@ -54,7 +54,7 @@ impl Failure {
         }
     }
 
-    /// Tell it on standard error.
+    /// Tells it on standard error.
     pub fn report(self) -> ExitCode {
         for line in &self.lines {
             eprintln!("error: {line}");
@@ -72,7 +72,7 @@ impl From<anyhow::Error> for Failure {
     }
 }
 
-/// Print what clap has to say: help on standard output, mistakes on standard error.
+/// Prints what clap has to say: help on standard output, mistakes on standard error.
 pub(super) fn usage(error: &clap::Error) -> ExitCode {
     if error.print().is_err() {
         return ExitCode::from(SOFTWARE);

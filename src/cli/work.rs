@@ -4,14 +4,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::Context;
-use domain::clock::Clock;
 use tokio::net::TcpListener;
 
 use super::Failure;
-use crate::app::App;
 use crate::config::Config;
 use crate::stop::Stop;
-use crate::web::view::Views;
 use crate::{database, serve, work};
 
 /// How it is told to stop.
@@ -34,9 +31,14 @@ pub(super) struct Args {
 pub(super) async fn run(args: &Args, config: Arc<Config>) -> Result<(), Failure> {
     let stop = Stop::on_signals().context("listening for signals")?;
     let pools = work::pools(&config, &args.pools).map_err(Failure::usage)?;
-    let effects = work::effects(&config).map_err(|mistakes| Failure::mistakes(&mistakes))?;
-    let views =
-        Views::load(config.templates.folder()).map_err(|mistakes| Failure::mistakes(&mistakes))?;
+    let mut mistakes = work::queue_mistakes(&config, &args.pools);
+    let effects = match work::effects(&config) {
+        Ok(effects) if mistakes.is_empty() => effects,
+        effects => {
+            mistakes.extend(effects.err().unwrap_or_default());
+            return Err(Failure::mistakes(&mistakes));
+        }
+    };
     let pool = database::connect(&config.database, "work", config.database.max_connections).await?;
     database::check_migrated(&pool).await?;
     let address = args.listen.unwrap_or(config.worker.listen);
@@ -45,10 +47,9 @@ pub(super) async fn run(args: &Args, config: Arc<Config>) -> Result<(), Failure>
         .map_err(|error| Failure::unavailable(format!("cannot listen on {address}: {error}")))?;
 
     let wake = queue::Wake::new(pool.clone());
-    let running = work::start(&config, pool.clone(), wake.clone(), effects, pools).await?;
+    let running = work::start(&config, pool.clone(), wake, effects, pools).await?;
     let grace = config.http.grace.get();
-    let app = App::new(config, views, pool, Clock::system(), wake, stop.clone());
-    let watched = serve::health().merge(serve::metrics()).with_state(app);
+    let watched = serve::health(pool, stop.clone()).merge(serve::metrics());
     let (served, in_time) = tokio::join!(
         serve::run(listener, watched, stop.clone(), grace),
         work::until_stopped(running, stop, grace),

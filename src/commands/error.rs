@@ -2,9 +2,10 @@
 
 use axum::http::StatusCode;
 use domain::id::LeadId;
+use domain::normalise::capitalised;
 use tracing::{error, warn};
 
-use crate::web::outage::is_outage;
+use crate::web::outage::{RETRY_AFTER_SECONDS, is_outage};
 use crate::web::problem::{FieldError, Problem};
 
 /// Why a command was not carried out.
@@ -26,7 +27,7 @@ pub enum Refused {
     #[error("{0}")]
     Illegal(String),
     /// The thing changed since the caller read it; this is its version now.
-    #[error("the lead was changed meanwhile, its version is {0} now")]
+    #[error("the lead was changed in the meantime; its version is now {0}")]
     Stale(i32),
     /// Some fields cannot be taken.
     #[error("some fields cannot be taken as they are")]
@@ -81,12 +82,7 @@ impl Refused {
 
     /// The message as a sentence.
     pub fn sentence(&self) -> String {
-        let text = self.to_string();
-        let mut letters = text.chars();
-        letters
-            .next()
-            .map(|first| first.to_uppercase().chain(letters).collect())
-            .unwrap_or_default()
+        capitalised(&self.to_string())
     }
 }
 
@@ -108,7 +104,9 @@ impl From<Refused> for Problem {
                 .with("version", version),
             Refused::Invalid(errors) => Self::invalid(errors),
             Refused::KeyReused => Self::new(StatusCode::CONFLICT, "key-reused").detail(sentence),
-            Refused::Outage(_) => plain(StatusCode::SERVICE_UNAVAILABLE).retry_after(5),
+            Refused::Outage(_) => {
+                plain(StatusCode::SERVICE_UNAVAILABLE).retry_after(RETRY_AFTER_SECONDS)
+            }
             Refused::Broken(_) => plain(StatusCode::INTERNAL_SERVER_ERROR),
         }
     }

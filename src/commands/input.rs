@@ -4,11 +4,11 @@ use domain::clock::Timestamp;
 use domain::id::{StageId, UserId};
 use domain::lead::SourceCategory;
 use domain::lead::patch::LeadPatch;
+use domain::normalise;
 use domain::status::Status;
 use serde_json::{Map, Value, json};
 
 use super::error::Refused;
-use crate::intake::text;
 use crate::web::problem::FieldError;
 
 /// What a field may hold.
@@ -102,7 +102,7 @@ pub enum Unknown {
     Refused,
 }
 
-/// Read an input.
+/// Reads an input.
 pub fn lead(input: &Map<String, Value>, unknown: Unknown) -> Result<LeadInput, Refused> {
     let mut errors = Vec::new();
     let mut patch = Map::new();
@@ -160,15 +160,15 @@ fn read(kind: Kind, value: &Value) -> Result<Value, (&'static str, String)> {
             _ => Ok(Value::Null),
         };
     }
-    if crate::intake::trpc_capture::holds_nul(value) {
+    if normalise::holds_nul(value) {
         return Err(("nul", "Must not contain the NUL character".into()));
     }
     match kind {
-        Kind::Line(most) => short_enough(text::one_line(text()?), most),
-        Kind::Lines(most) => short_enough(text::many_lines(text()?), most),
+        Kind::Line(most) => short_enough(normalise::one_line(text()?), most),
+        Kind::Lines(most) => short_enough(normalise::many_lines(text()?), most),
         Kind::Email => {
             let address = text()?.trim();
-            let fits = text::is_email(address);
+            let fits = normalise::is_email(address);
             fits.then(|| address.into())
                 .ok_or(("invalid_email", "Must be an e-mail address".into()))
         }
@@ -230,7 +230,7 @@ fn code(text: &str, length: usize) -> Option<Value> {
 fn tags(value: &Value) -> Option<Value> {
     let tags = value.as_array().filter(|tags| tags.len() <= 50)?;
     let clean = |tag: &Value| {
-        let tag = text::one_line(tag.as_str()?);
+        let tag = normalise::one_line(tag.as_str()?);
         (1..=64).contains(&tag.chars().count()).then_some(tag)
     };
     tags.iter()

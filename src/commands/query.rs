@@ -13,9 +13,9 @@ use crate::web::problem::FieldError;
 
 /// Entries of a page when nobody asks for more or fewer.
 const USUAL: usize = 50;
-/// Entries a page has at most.
+/// Most entries on a page.
 const MOST: usize = 200;
-/// Pages that can be reached by number.
+/// Most pages that can be reached by number.
 const MOST_PAGES: usize = 1_000;
 
 /// Names and values of a query, read one by one.
@@ -62,7 +62,7 @@ impl Parameters {
         }
     }
 
-    /// Take all values of a parameter out; empty ones count as not given.
+    /// Takes all values of a parameter out; empty ones count as not given.
     fn take_all(&mut self, name: &str) -> Vec<String> {
         let (taken, rest) = self.pairs.drain(..).partition(|(key, _)| key == name);
         self.pairs = rest;
@@ -162,12 +162,12 @@ pub struct LeadQuery {
 }
 
 impl LeadQuery {
-    /// Read a query string; `me` is whose work the caller does.
+    /// Reads a query string; `me` is whose work the caller does.
     pub fn read(query: &str, me: Option<UserId>) -> Result<Self, Refused> {
         Self::of(Parameters::parse(query), me)
     }
 
-    /// Read parameters; `me` is whose work the caller does.
+    /// Reads parameters; `me` is whose work the caller does.
     pub fn of(mut given: Parameters, me: Option<UserId>) -> Result<Self, Refused> {
         let statuses = given.take_all("status");
         let mut filter = Filter {

@@ -10,7 +10,7 @@ use super::words;
 use crate::commands::Refused;
 use crate::web::session::Session;
 
-/// The bell counts no further.
+/// Most unread news that the bell counts.
 pub(super) const COUNTED_TO: i64 = 100;
 
 /// The frame of a page.
@@ -120,14 +120,15 @@ pub(super) fn address(path: &str, query: &str) -> String {
     }
 }
 
-/// Whether an address without a host is that of a page of ours.
+/// Whether `sent` is the address of a page of the console: nobody is sent anywhere else.
 pub(super) fn is_ours(sent: &str) -> bool {
-    let ours = ["/dashboard/crm", "/ops"];
-    let fits = ours.iter().any(|start| {
+    let fits = ["/dashboard/crm", "/ops"].iter().any(|start| {
         sent.strip_prefix(start)
             .is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?']))
     });
-    fits && !sent.contains(['\\', '\r', '\n', '#']) && sent.is_ascii()
+    fits && sent
+        .chars()
+        .all(|c| c.is_ascii_graphic() && !"\\\"#".contains(c))
 }
 
 /// The page of ours that a form names to go back to, with word of what was done; `usual` if it names none of ours.
@@ -147,6 +148,35 @@ pub(super) fn back(sent: &str, usual: &str, said: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn our_pages_are_told_from_what_looks_like_them() {
+        for ours in [
+            "/ops",
+            "/ops/jobs/7",
+            "/ops?said=x",
+            "/dashboard/crm",
+            "/dashboard/crm/leads?q=a%20b",
+        ] {
+            assert!(is_ours(ours), "{ours}");
+        }
+        for foreign in [
+            "",
+            "/",
+            "ops",
+            "/opsx",
+            "/ops.evil.example",
+            "/dashboard/crmX",
+            "/dashboard/crm@evil.example",
+            "/ops\\evil",
+            "/ops#x",
+            "/ops x",
+            "/ops/\r\nSet-Cookie: a",
+            "/ops/ä",
+        ] {
+            assert!(!is_ours(foreign), "{foreign}");
+        }
+    }
 
     #[test]
     fn a_form_leads_back_to_our_pages_only() {

@@ -52,7 +52,7 @@ impl Sight {
         self.lane.is_none() || self.lane == lane
     }
 
-    /// A transaction that sees the queue, and of the orgs no more than they may.
+    /// A transaction that sees the queue, and only those orgs that they may see.
     async fn begin(self, app: &App, session: &Session) -> sqlx::Result<Tx> {
         match self.lane {
             None => app.db.platform().await,

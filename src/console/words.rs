@@ -2,6 +2,7 @@
 
 use domain::contact::ContactMethod;
 use domain::lead::{CaptureChannel, EnrichmentStatus, SourceCategory};
+use domain::normalise::capitalised;
 use domain::score::Band;
 use domain::status::{Class, Status};
 use serde::Serialize;
@@ -142,14 +143,7 @@ pub(super) fn method(method: ContactMethod) -> &'static str {
 
 /// A code with its first letter large and its underscores gone.
 pub(super) fn spoken(code: &str) -> String {
-    sentence(&code.replace(['_', '.'], " "))
-}
-
-/// The same with its first letter large.
-pub(super) fn sentence(text: &str) -> String {
-    let mut letters = text.chars();
-    let first = letters.next().map(|first| first.to_uppercase().to_string());
-    first.unwrap_or_default() + letters.as_str()
+    capitalised(&code.replace(['_', '.'], " "))
 }
 
 /// A reason for a score.

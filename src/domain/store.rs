@@ -3,7 +3,6 @@
 pub mod api_keys;
 pub mod bell;
 pub mod companies;
-pub mod dashboard;
 pub mod enrichment;
 pub mod events;
 pub mod follow_ups;
@@ -25,6 +24,5 @@ pub mod scoring;
 pub mod sessions;
 pub mod sources;
 pub mod stages;
-pub mod suppressions;
 
 pub use scope::{Db, Tx};

@@ -50,7 +50,7 @@ impl From<queue::EnqueueError> for NotKept {
     }
 }
 
-/// Keep `event` and leave the job that makes a lead of it; what came before under the same key is left as it is.
+/// Keeps `event` and leaves the job that makes a lead of it; what came before under the same key is left as it is.
 pub async fn keep(app: &App, mut tx: Tx, event: &NewEvent<'_>) -> Result<Kept, NotKept> {
     if !intake_events::insert(&mut tx, event).await? {
         let found =

@@ -2,13 +2,13 @@
 
 use domain::id::{IntakeEventId, OrgId};
 use domain::lead::SourceCategory;
+use domain::normalise;
 use domain::store::intake_events::{self, NewEvent};
 use domain::submission::Submission;
 use serde_json::{Map, Value, json};
 use tracing::{error, warn};
 
 use super::accept::{Kept, NotKept, keep};
-use super::text;
 use crate::app::App;
 use crate::web::trpc::Context;
 use crate::web::trpc::error::{Code, Failed};
@@ -33,7 +33,7 @@ const MOST_CUSTOM_FIELDS: usize = 100;
 /// The largest whole number that JavaScript holds exactly.
 const MOST_VALUE: i64 = 9_007_199_254_740_991;
 
-/// Read the input, keep it, and tell the caller the id of the submission: the same answer for a new lead, a known one
+/// Reads the input, keeps it, and tells the caller the id of the submission: the same answer for a new lead, a known one
 /// and spam, so that nobody learns who is known.
 pub async fn accept(app: &App, context: &Context, input: Option<&Value>) -> Result<Value, Failed> {
     let client = &context.client;
@@ -127,7 +127,7 @@ pub struct Capture {
     pub spam: bool,
 }
 
-/// Read an input, or name every mistake in it.
+/// Reads an input, or names every mistake in it.
 pub fn parse(input: Option<&Value>) -> Result<Capture, Vec<Issue>> {
     let Some(Value::Object(input)) = input else {
         return Err(vec![Issue::wrong_type("", "object", input)]);
@@ -227,7 +227,7 @@ impl<'a> Reader<'a> {
     }
 
     fn email(&mut self) -> Option<String> {
-        // A line break inside an address is no slip to mend but an attempt on the head of a mail.
+        // A line break inside an address is not a slip to correct but an attack on the head of a mail.
         if let Some(Value::String(raw)) = self.input.get("email")
             && raw.trim().contains(['\r', '\n'])
         {
@@ -235,7 +235,7 @@ impl<'a> Reader<'a> {
             return None;
         }
         let email = self.required("email", EMAIL)?;
-        if !text::is_email(&email) {
+        if !normalise::is_email(&email) {
             self.issues.push(Issue::invalid_string("email", "email"));
             return None;
         }
@@ -256,11 +256,11 @@ impl<'a> Reader<'a> {
     }
 
     fn line(&mut self, field: &'static str, most: usize) -> Option<String> {
-        self.text(field, most, text::one_line)
+        self.text(field, most, normalise::one_line)
     }
 
     fn lines(&mut self, field: &'static str, most: usize) -> Option<String> {
-        self.text(field, most, text::many_lines)
+        self.text(field, most, normalise::many_lines)
     }
 
     fn text(
@@ -315,7 +315,7 @@ impl<'a> Reader<'a> {
             Some(Value::Object(fields)) => {
                 let nul = fields
                     .iter()
-                    .find(|(key, value)| key.contains('\0') || holds_nul(value))
+                    .find(|(key, value)| key.contains('\0') || normalise::holds_nul(value))
                     .map(|(key, _)| format!("customFields.{}", key.replace('\0', "")));
                 match nul {
                     Some(field) => Issue::nul(&field),
@@ -334,16 +334,4 @@ fn source_names() -> Vec<&'static str> {
         .iter()
         .map(|source| source.as_str())
         .collect()
-}
-
-/// Whether any text inside `value` holds the NUL character.
-pub fn holds_nul(value: &Value) -> bool {
-    match value {
-        Value::String(text) => text.contains('\0'),
-        Value::Array(items) => items.iter().any(holds_nul),
-        Value::Object(object) => object
-            .iter()
-            .any(|(key, value)| key.contains('\0') || holds_nul(value)),
-        _ => false,
-    }
 }

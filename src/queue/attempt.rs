@@ -34,14 +34,14 @@ impl Display for JobId {
     }
 }
 
-/// One attempt at a job: which, the how manieth, and the claim that entitles to its outcome.
+/// One attempt at a job: which job, which try, and the claim that entitles to its outcome.
 #[derive(Debug, Clone)]
 pub struct Attempt {
     /// The job.
     pub job: JobId,
     /// The claim; an outcome told under an older one is refused.
     pub epoch: i32,
-    /// The how manieth attempt it is, the first being 1.
+    /// Which attempt it is; the first is 1.
     pub number: u16,
     /// The attempt that is the last.
     pub max: u16,

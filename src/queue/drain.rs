@@ -16,7 +16,7 @@ const LEASE: Duration = Duration::from_secs(600);
 /// More runs than this are a job that enqueues itself for ever.
 const MOST_RUNS: usize = 10_000;
 const BATCH: usize = 50;
-/// For so long a job is waited for that somebody else holds, as a transaction does that is just being rolled back.
+/// How long to wait for a job that somebody else holds, as a transaction does that is just being rolled back.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// How often it is looked whether it is free.
 const LOOK: Duration = Duration::from_millis(2);

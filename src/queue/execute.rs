@@ -64,7 +64,13 @@ pub(crate) async fn execute<Ctx: Clone + Send + Sync + 'static>(
     };
     let (number, max) = (unsigned(claimed.attempt), unsigned(claimed.max_attempts));
     let queue = claimed.queue.clone();
-    let span = info_span!("job", job.id = %id, job.name = kind.name, attempt = number);
+    let span = info_span!(
+        "job",
+        job.id = %id,
+        job.name = kind.name,
+        attempt = number,
+        trace = claimed.trace.as_deref(),
+    );
     let began = Instant::now();
     let fate = async {
         let ended = attempt(kind, ctx, claimed, cancel, log.clone()).await;

@@ -46,6 +46,7 @@ pub use key::Key;
 pub use log::Log;
 pub use outcome::Outcome;
 pub use registry::{CheckError, Registry};
+pub use supervise::{Task, supervise};
 pub use wake::Wake;
 pub use worker::{Builder, Pool, Running, StartError, StopNow, StopReport, Worker};
 

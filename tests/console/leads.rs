@@ -93,7 +93,7 @@ async fn leads_are_listed_filtered_and_paged() {
     assert_eq!(seen, 7);
 
     let none = browser.get("/dashboard/crm/leads?status=won").await;
-    assert!(none.words().contains("No lead fits"));
+    assert!(none.words().contains("No lead matches"));
     assert!(none.text.contains("<option value=\"won\" selected>"));
     let found = browser.get("/dashboard/crm/leads?q=lead4").await;
     assert_eq!(found.text.matches("data-row").count(), 1);

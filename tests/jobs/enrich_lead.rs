@@ -1,7 +1,6 @@
 //! Each class of a provider's answer, and what becomes of the lead.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use domain::enrichment::Outcome as Said;
 use domain::lead::EnrichmentStatus;
@@ -371,14 +370,7 @@ async fn a_lead_that_changes_while_it_is_asked_about_is_asked_about_anew() {
 
     // The first answer takes its time; meanwhile somebody mends the address.
     let (drained, ()) = tokio::join!(world.work(), async {
-        let put = async {
-            while provider.asked().is_empty() {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        };
-        tokio::time::timeout(Duration::from_secs(10), put)
-            .await
-            .unwrap();
+        provider.until_asked(1).await;
         change(&world, org, "UPDATE leads SET email = 'grace@example.org'").await;
         let exists = world.enqueue(&enrich(org, lead)).await;
         assert!(matches!(exists, queue::Enqueued::Exists(_)));

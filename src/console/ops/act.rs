@@ -16,7 +16,7 @@ use crate::console::Failed;
 use crate::console::frame::back;
 use crate::console::posted::Posted;
 
-/// Jobs that can be chosen at once.
+/// Most jobs that can be chosen at once.
 const MOST: usize = 200;
 /// Longest reason, in characters.
 const LONGEST: usize = 500;

@@ -10,7 +10,7 @@ use crate::commands::query::Parameters;
 use crate::console::frame::{address, without};
 use crate::console::words::{self, Choice};
 
-/// Jobs a page shows.
+/// Most jobs on a page.
 const A_PAGE: i64 = 50;
 /// Where the table is.
 pub(super) const PATH: &str = "/ops/jobs";

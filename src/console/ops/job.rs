@@ -1,9 +1,11 @@
 //! One job: what it is, why it waits, and what each attempt said.
 
+use anyhow::Context;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use domain::clock::Timestamp;
+use domain::normalise::capitalised;
 use queue::admin::{self, JobDetail, Waiting};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -105,10 +107,10 @@ pub(super) async fn show(
         frame,
         job: reader.row(&detail.job),
         waiting: told(&waiting, detail.job.attempt, &reader),
-        reason: detail.reason.as_deref().map(words::sentence),
+        reason: detail.reason.as_deref().map(capitalised),
         facts: facts(&detail),
         retried_from: detail.retried_from,
-        steps: steps(&detail, &reader),
+        steps: steps(&detail, &reader)?,
         payload: pretty(&detail.payload),
         progress: detail.progress.as_ref().map(pretty),
         result: detail.result.as_ref().map(pretty),
@@ -126,9 +128,13 @@ fn told(waiting: &Waiting, attempt: i16, reader: &Reader) -> String {
             format!("Its time is {}", reader.moment(*run_at).full)
         }
         Waiting::Future { run_at, failed } => {
-            let times = if *failed == 1 { "once" } else { "so often" };
+            let times = if *failed == 1 {
+                "once".to_owned()
+            } else {
+                format!("{failed} times")
+            };
             let full = reader.moment(*run_at).full;
-            format!("It failed {times} and is tried again at {full}")
+            format!("It failed {times}; next try at {full}")
         }
         Waiting::Finished { outcome } => {
             let times = match attempt {
@@ -143,7 +149,7 @@ fn told(waiting: &Waiting, attempt: i16, reader: &Reader) -> String {
                 other => words::spoken(other),
             }
         }
-        other => words::sentence(&other.to_string()),
+        other => capitalised(&other.to_string()),
     }
 }
 
@@ -172,10 +178,12 @@ fn facts(detail: &JobDetail) -> Vec<(&'static str, String)> {
 }
 
 /// What happened to it, the newest first.
-fn steps(detail: &JobDetail, reader: &Reader) -> Vec<Step> {
+fn steps(detail: &JobDetail, reader: &Reader) -> anyhow::Result<Vec<Step>> {
     let job = &detail.job;
-    let kept: Vec<Kept> = serde_json::from_value(detail.errors.clone()).unwrap_or_default();
-    let lines: Vec<KeptLine> = serde_json::from_value(detail.log.clone()).unwrap_or_default();
+    let kept: Vec<Kept> =
+        serde_json::from_value(detail.errors.clone()).context("reading the errors of a job")?;
+    let lines: Vec<KeptLine> =
+        serde_json::from_value(detail.log.clone()).context("reading the lines of a job")?;
     let lines_of = |attempt: i64| {
         let own = lines.iter().filter(|line| line.attempt == attempt);
         own.map(|line| Line {
@@ -222,7 +230,7 @@ fn steps(detail: &JobDetail, reader: &Reader) -> Vec<Step> {
         ),
     }
     steps.reverse();
-    steps
+    Ok(steps)
 }
 
 fn pretty(value: &Value) -> String {

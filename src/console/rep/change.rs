@@ -11,6 +11,7 @@ use domain::command::{self, CommandError, NewActivity, Transition};
 use domain::contact::{Contact, Direction};
 use domain::id::{LeadId, UserId};
 use domain::lead::patch::LeadPatch;
+use domain::normalise::capitalised;
 use domain::org::Visibility;
 use domain::status::{Refusal, Status};
 use domain::store::{Tx, lead_pages};
@@ -84,9 +85,7 @@ fn wrong(field: &'static str, problem: &str) -> No {
 }
 
 fn sentence(text: &str) -> String {
-    let mut letters = text.chars();
-    let first = letters.next().map(|first| first.to_uppercase().to_string());
-    first.unwrap_or_default() + letters.as_str() + "."
+    capitalised(text) + "."
 }
 
 /// A form being worked on.

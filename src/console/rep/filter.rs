@@ -18,7 +18,7 @@ use crate::commands::query::LeadQuery;
 use crate::console::frame::{address, without};
 use crate::console::words::{self, Choice};
 
-/// Leads a page shows.
+/// Most leads on a page.
 const A_PAGE: usize = 50;
 
 /// The filters as fields.

@@ -14,10 +14,10 @@ use crate::console::Failed;
 use crate::console::frame::{Frame, address, back, without};
 use crate::console::moment::Moment;
 use crate::console::posted::Posted;
-use crate::web::cursor::Page;
+use crate::web::cursor::{Page, one_more};
 use crate::web::session::Session;
 
-/// Pieces of news a page shows.
+/// Most pieces of news on a page.
 const A_PAGE: usize = 30;
 /// Where they are.
 pub(super) const PATH: &str = "/dashboard/crm/notifications";
@@ -59,7 +59,7 @@ pub(super) async fn list(
     let (org, user) = (session.member.org, session.member.user);
     let mut tx = session.begin(&app).await?;
     let frame = Frame::new(&mut tx, &session, "Notifications", "notifications", &query).await?;
-    let most = i64::try_from(A_PAGE).unwrap_or(i64::MAX - 1) + 1;
+    let most = one_more(A_PAGE);
     let news = bell::list(&mut tx, org, user, unread_only, after, most).await?;
     let news = Page::of(news, A_PAGE, |news| (news.created_at, news.id));
 

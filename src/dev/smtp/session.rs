@@ -13,7 +13,7 @@ use super::{Shared, Trouble};
 const LONGEST_LINE: usize = 2_048;
 /// The largest message that is taken.
 const LARGEST: usize = 25 << 20;
-/// RFC 5321 §4.5.3.1.8: at least so many recipients.
+/// RFC 5321 §4.5.3.1.8: the fewest recipients a server must take.
 const MOST_RECIPIENTS: usize = 100;
 /// RFC 5321 §4.5.3.2.7: how long to wait for a command.
 const PATIENCE: Duration = Duration::from_secs(300);

@@ -44,7 +44,7 @@ pub async fn find_by_hash(
     .await
 }
 
-/// Keep a key; asked as its org.
+/// Keeps a key; asked as its org.
 pub async fn insert(
     db: &mut PgConnection,
     org: OrgId,
@@ -73,7 +73,7 @@ pub async fn insert(
     Ok(id)
 }
 
-/// Remember that the key was used.
+/// Remembers that the key was used.
 pub async fn touch(
     db: &mut PgConnection,
     org: OrgId,

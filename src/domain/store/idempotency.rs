@@ -26,7 +26,7 @@ pub enum Begun {
     Other,
 }
 
-/// Claim a key; whoever sends the same one meanwhile waits for this transaction.
+/// Claims a key; whoever sends the same one meanwhile waits for this transaction.
 pub async fn begin(
     db: &mut PgConnection,
     org: OrgId,
@@ -77,7 +77,7 @@ pub async fn begin(
     })
 }
 
-/// Remember the answer.
+/// Remembers the answer.
 pub async fn finish(
     db: &mut PgConnection,
     org: OrgId,

@@ -48,7 +48,7 @@ pub async fn is_served(db: &mut PgConnection, org: OrgId) -> sqlx::Result<bool> 
         .await
 }
 
-/// Keep an event; `false` if one of the same key is there already.
+/// Keeps an event; `false` if one of the same key is there already.
 pub async fn insert(db: &mut PgConnection, event: &NewEvent<'_>) -> sqlx::Result<bool> {
     let result = sqlx::query(
         r#"

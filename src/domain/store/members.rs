@@ -21,14 +21,6 @@ pub async fn find_user_by_email(db: &mut PgConnection, email: &str) -> sqlx::Res
     .await
 }
 
-/// The account; asked as the platform.
-pub async fn find_user(db: &mut PgConnection, id: UserId) -> sqlx::Result<Option<User>> {
-    sqlx::query_as("SELECT id, email, name, password_hash, is_platform_admin, disabled_at FROM users WHERE id = $1")
-        .bind(id)
-        .fetch_optional(db)
-        .await
-}
-
 /// The account with this address, made if there is none; as the platform.
 pub async fn ensure_user(db: &mut PgConnection, email: &str, name: &str) -> sqlx::Result<UserId> {
     sqlx::query_scalar(

@@ -1,5 +1,6 @@
 //! Why a lead scores as it does: the factors, which add up.
 
+use anyhow::Context;
 use domain::score::Factor;
 use domain::store::lead_history::GivenScore;
 use serde::Serialize;
@@ -46,10 +47,13 @@ pub(super) fn breakdown(
     scores: &[GivenScore],
     currency: &str,
     reader: &Reader<'_>,
-) -> Option<Breakdown> {
-    let latest = scores.first()?;
-    let factors: Vec<Factor> = serde_json::from_value(latest.factors.clone()).unwrap_or_default();
-    Some(Breakdown {
+) -> anyhow::Result<Option<Breakdown>> {
+    let Some(latest) = scores.first() else {
+        return Ok(None);
+    };
+    let factors: Vec<Factor> =
+        serde_json::from_value(latest.factors.clone()).context("reading the factors of a score")?;
+    Ok(Some(Breakdown {
         sum: factors.iter().map(|factor| factor.points).sum(),
         factors: factors
             .iter()
@@ -69,7 +73,7 @@ pub(super) fn breakdown(
                 at: reader.moment(past.computed_at),
             })
             .collect(),
-    })
+    }))
 }
 
 fn line(factor: &Factor, currency: &str) -> Line {

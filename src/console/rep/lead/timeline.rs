@@ -1,6 +1,7 @@
 //! What happened to a lead, entry by entry.
 
 use domain::activity::{Activity, ActivityKind};
+use domain::normalise::capitalised;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -61,7 +62,7 @@ fn told(activity: &Activity) -> String {
         ActivityKind::FormSubmit => channel(data).map(|by| format!("Came again by {by}")),
         ActivityKind::Enrichment if text("outcome") == Some("matched") => fields().map(|fields| {
             let provider = text("provider").unwrap_or("A provider");
-            format!("{} added: {fields}", words::sentence(provider))
+            format!("{} added: {fields}", capitalised(provider))
         }),
         ActivityKind::Call
         | ActivityKind::Email
