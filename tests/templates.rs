@@ -75,6 +75,11 @@ async fn every_page_is_rendered_by_its_route() {
         } else {
             browser.get(&path).await
         };
+        // What a form is sent to leads whoever asks for it as a page back to the lead.
+        if route.starts_with("/dashboard/crm/leads/{id}/") {
+            assert_eq!(page.status, 303, "{route}");
+            continue;
+        }
         assert_eq!(page.status, 200, "{route}: {}", page.words());
         assert!(
             page.text.starts_with("<!doctype html>") && page.text.trim_end().ends_with("</html>"),

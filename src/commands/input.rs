@@ -262,6 +262,13 @@ fn error(field: &str, code: &'static str, message: impl Into<String>) -> FieldEr
     }
 }
 
+/// The names of all fields.
+#[cfg(test)]
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    let known = FIELDS.iter().map(|field| field.0);
+    known.chain(MEANT.iter().map(|field| field.0))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -275,25 +282,6 @@ mod tests {
                 .collect(),
             other => vec![other.to_string()],
         })
-    }
-
-    #[test]
-    fn the_description_names_the_same_fields() {
-        let described = json!(crate::api::view::LeadBody::default());
-        let mut described: Vec<&str> = described
-            .as_object()
-            .unwrap()
-            .keys()
-            .map(String::as_str)
-            .collect();
-        let known = FIELDS
-            .iter()
-            .map(|field| field.0)
-            .chain(MEANT.iter().map(|field| field.0));
-        let mut known: Vec<&str> = known.collect();
-        described.sort_unstable();
-        known.sort_unstable();
-        assert_eq!(described, known);
     }
 
     #[test]
