@@ -7,6 +7,7 @@ mod dev;
 mod enqueue;
 mod failure;
 mod jobs;
+mod limits;
 mod listing;
 mod migrate;
 mod openapi;
@@ -85,6 +86,8 @@ enum Command {
     Enqueue(enqueue::Args),
     /// List the queues: what waits in each, for how long, and who works on it
     Queues(queues::Args),
+    /// Pause, limit or slow down queues, kinds, lanes and keys of jobs, while the workers run
+    Limits(limits::Args),
     /// List what runs by the clock, and when next
     Schedules(schedules::Args),
     /// Measure how fast it is, beside hand-written SQL on the same server
@@ -128,6 +131,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
             Command::Jobs(args) => jobs::run(args, settings_with_database(&sources)?).await,
             Command::Enqueue(args) => enqueue::run(args, settings_with_database(&sources)?).await,
             Command::Queues(args) => queues::run(&args, settings_with_database(&sources)?).await,
+            Command::Limits(args) => limits::run(args, settings_with_database(&sources)?).await,
             Command::Schedules(args) => {
                 schedules::run(&args, settings_with_database(&sources)?).await
             }

@@ -13,7 +13,7 @@ use crate::config::Config;
 use crate::web::cursor;
 
 /// The states of live jobs.
-const LIVE: [&str; 4] = ["ready", "scheduled", "running", "parked"];
+const LIVE: [&str; 5] = ["ready", "scheduled", "running", "parked", "held"];
 /// The states in which jobs are kept.
 const FINISHED: [&str; 4] = ["completed", "skipped", "discarded", "cancelled"];
 

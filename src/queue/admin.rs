@@ -8,20 +8,23 @@ mod explain;
 mod health;
 mod jobs;
 mod overview;
+mod rules;
 
 use sqlx::{Connection, PgConnection, Postgres, Transaction};
 
 pub use crate::history::{Partition, partitions};
+pub use crate::rule::{Limits, LimitsError, Rate, Rule, Scope};
 pub use crate::schedule::{
     ScheduleRow, list as schedules, pause as pause_schedule, resume as resume_schedule,
 };
-pub use act::{Act, Refused, cancel, delete, pause_queue, resume_queue, retry};
+pub use act::{Act, Refused, cancel, delete, retry};
 pub use explain::{Waiting, explain};
 pub use health::{DatabaseRow, database};
 pub use jobs::{Cursor, Filter, JobDetail, JobRow, Listing, list, show};
 pub use overview::{
     Counted, FailureRow, MinuteRow, NodeRow, QueueRow, Share, failures, nodes, queues, rates,
 };
+pub use rules::{RuleError, change_rule, pause, resume, rules};
 
 /// Counts stop here; more is shown as "10,000+".
 pub const COUNTED_TO: i64 = 10_000;

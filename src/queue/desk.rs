@@ -11,8 +11,9 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::claims::Claims;
+use crate::claims;
 use crate::lane::Lane;
+use crate::ruled::{Round, Way};
 use crate::store::claim::{Claimed, Position, Want};
 use crate::store::settle::{Fate, Settlement};
 use pool::Pool;
@@ -36,7 +37,7 @@ pub(crate) struct Desk {
     closed: AtomicBool,
     /// Exchanges under way.
     under_way: AtomicUsize,
-    pub(crate) claims: Claims,
+    pub(crate) claims: claims::Claims,
 }
 
 #[derive(Debug, Default)]
@@ -44,6 +45,15 @@ struct Outcomes {
     waiting: VecDeque<Settlement>,
     /// When the first of them came.
     since: Option<Instant>,
+}
+
+/// What an exchange has claimed.
+#[derive(Debug, Default)]
+pub(crate) struct Claims {
+    /// In queues without rules.
+    pub(crate) jobs: Vec<Claimed>,
+    /// In queues under rules, each with the number of what was wanted.
+    pub(crate) rounds: Vec<(usize, Round)>,
 }
 
 /// One exchange with the database. If it is dropped it was not made: its outcomes wait again, its room is free.
@@ -78,12 +88,16 @@ impl Exchange {
             .collect()
     }
 
-    /// It was made, and these are the jobs claimed.
-    pub(crate) fn made(mut self, claimed: Vec<Claimed>) {
+    /// It was made, and this was claimed.
+    pub(crate) fn made(mut self, claimed: Claims) {
         self.desk.claims.settled(&self.settlements);
+        let has_ended = !self.settlements.is_empty();
         self.settlements.clear();
         let wants = std::mem::take(&mut self.wants);
         self.desk.receive(&wants, &self.seen, claimed);
+        if has_ended {
+            self.desk.made_room();
+        }
     }
 }
 
@@ -112,7 +126,7 @@ impl Desk {
             bell: Notify::new(),
             closed: AtomicBool::new(false),
             under_way: AtomicUsize::new(0),
-            claims: Claims::default(),
+            claims: claims::Claims::default(),
         }
     }
 
@@ -137,6 +151,28 @@ impl Desk {
             lane.wake();
         }
         self.bell.notify_one();
+    }
+
+    /// Rules bear on this queue in this way.
+    pub(crate) fn ruled(&self, queue: &str, way: Option<Way>) {
+        let lanes = self.pools.iter().flat_map(|pool| &pool.queues);
+        for lane in lanes.filter(|lane| &*lane.queue == queue) {
+            lane.ruled(way);
+        }
+    }
+
+    /// Jobs have ended, which may have made room under limits.
+    fn made_room(&self) {
+        for lane in self.pools.iter().flat_map(|pool| &pool.queues) {
+            lane.made_room();
+        }
+        self.bell.notify_one();
+    }
+
+    /// How many jobs of a queue were finished since this was asked last.
+    pub(crate) fn pace(&self, queue: &str) -> u64 {
+        let pool = self.by_queue.get(queue).map(|pool| &self.pools[*pool]);
+        pool.map_or(0, |pool| pool.pace.since_asked())
     }
 
     /// From now on nothing is claimed, and what was not begun is given back.
@@ -241,7 +277,16 @@ impl Desk {
         }
     }
 
-    fn receive(&self, wants: &[Want], seen: &[u64], claimed: Vec<Claimed>) {
+    fn receive(&self, wants: &[Want], seen: &[u64], claimed: Claims) {
+        let Claims {
+            jobs: mut claimed,
+            rounds,
+        } = claimed;
+        let mut ruled = HashMap::new();
+        for (number, mut round) in rounds {
+            claimed.append(&mut round.jobs);
+            ruled.insert(number, round);
+        }
         self.claims.made(&claimed);
         let mut by_pool: Vec<Vec<Claimed>> = self.pools.iter().map(|_| Vec::new()).collect();
         let mut counts: HashMap<Arc<str>, (usize, Option<Position>)> = HashMap::new();
@@ -253,7 +298,7 @@ impl Desk {
                 by_pool[*pool].push(job);
             }
         }
-        for (want, seen) in wants.iter().zip(seen) {
+        for (number, (want, seen)) in wants.iter().zip(seen).enumerate() {
             let Some(pool) = self.by_queue.get(&want.queue) else {
                 continue;
             };
@@ -262,8 +307,12 @@ impl Desk {
             let pool = &self.pools[*pool];
             pool.held.fetch_sub(missing, Ordering::AcqRel);
             let mut lanes = pool.queues.iter();
-            if let Some(lane) = lanes.find(|lane| lane.queue == want.queue) {
-                lane.reached(want, missing, last, *seen);
+            let Some(lane) = lanes.find(|lane| lane.queue == want.queue) else {
+                continue;
+            };
+            match ruled.get(&number) {
+                Some(round) => lane.came_round(round, missing, *seen),
+                None => lane.reached(want, missing, last, *seen),
             }
         }
         for (number, jobs) in by_pool.into_iter().enumerate() {
@@ -319,11 +368,7 @@ impl Desk {
                 let share = room / ready.len() + usize::from(number < room % ready.len());
                 if share > 0 {
                     seen.push(lane.count());
-                    wants.push(Want {
-                        queue: lane.queue.clone(),
-                        most: share,
-                        after: lane.go_on(),
-                    });
+                    wants.push(lane.want(share));
                 }
             }
         }

@@ -40,11 +40,11 @@ pub enum EnqueueError {
         #[source]
         why: serde_json::Error,
     },
-    /// A text in its payload or its key has a NUL character, which the database cannot store.
-    #[error("the payload or key of {0} has a NUL character")]
+    /// A text in its payload or one of its keys has a NUL character, which the database cannot store.
+    #[error("the payload or a key of {0} has a NUL character")]
     Nul(&'static str),
-    /// Its key is longer than an index can hold.
-    #[error("the key of {0} is longer than 1000 bytes")]
+    /// One of its keys is longer than an index can hold.
+    #[error("a key of {0} is longer than 1000 bytes")]
     LongKey(&'static str),
     /// The database refused.
     #[error("could not write to the queue")]
@@ -90,6 +90,7 @@ pub fn job<J: Job>(job: &J) -> Enqueue {
         payload: serde_json::to_string(job),
         key: job.key(),
         lane: job.lane(),
+        limit_key: job.limit_key(),
         at: None,
         after: Duration::ZERO,
     }
@@ -107,6 +108,7 @@ pub struct Enqueue {
     payload: serde_json::Result<String>,
     key: Option<Key>,
     lane: Option<Uuid>,
+    limit_key: Option<String>,
     at: Option<DateTime<Utc>>,
     after: Duration,
 }
@@ -142,6 +144,12 @@ impl Enqueue {
         self
     }
 
+    /// Under another limit key.
+    pub fn limit_key(mut self, key: impl Into<String>) -> Self {
+        self.limit_key = Some(key.into());
+        self
+    }
+
     /// Enqueues it: it runs if and only if the transaction of `db` commits.
     pub async fn enqueue(self, db: &mut PgConnection) -> Result<Enqueued, EnqueueError> {
         let clash = self.key.as_ref().map(|key| key.clash);
@@ -160,10 +168,12 @@ impl Enqueue {
             .payload
             .map_err(|why| EnqueueError::Payload { kind, why })?;
         let key = self.key.map(|key| key.text);
-        if text::json_has_nul(&payload) || key.as_ref().is_some_and(|key| key.contains('\0')) {
+        let limit_key = self.limit_key.unwrap_or_default();
+        let of_keys = |is: fn(&str) -> bool| key.as_deref().is_some_and(is) || is(&limit_key);
+        if text::json_has_nul(&payload) || of_keys(|key| key.contains('\0')) {
             return Err(EnqueueError::Nul(kind));
         }
-        if key.as_ref().is_some_and(|key| key.len() > key::LONGEST) {
+        if of_keys(|key| key.len() > key::LONGEST) {
             return Err(EnqueueError::LongKey(kind));
         }
         Ok(New {
@@ -175,6 +185,7 @@ impl Enqueue {
             payload,
             key,
             lane: self.lane,
+            limit_key,
             at: self.at,
             after: self.after,
             trace: trace::current(),

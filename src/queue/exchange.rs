@@ -9,9 +9,10 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tracing::{error, warn};
 
-use crate::desk::{Desk, Exchange};
+use crate::desk::{Claims, Desk, Exchange};
 use crate::outlook::Outlook;
-use crate::store::claim::{self, Claimed};
+use crate::ruled::{self, Way};
+use crate::store::claim::{self, Want};
 use crate::store::settle::{Fate, Settlement, settle};
 
 /// How many exchanges go on at once; more is no faster.
@@ -44,6 +45,7 @@ impl Exchanger {
                 Ok(claimed) => {
                     pause = PAUSES.0;
                     self.look_out(&exchange.settlements);
+                    self.wait_for_rates(&claimed);
                     exchange.made(claimed);
                 }
                 Err(error) if is_of_the_data(&error) && !exchange.settlements.is_empty() => {
@@ -62,7 +64,7 @@ impl Exchanger {
         }
     }
 
-    async fn make(&self, exchange: &Exchange) -> sqlx::Result<Vec<Claimed>> {
+    async fn make(&self, exchange: &Exchange) -> sqlx::Result<Claims> {
         let node = *self.node.borrow();
         let mut db = self.pool.acquire().await?;
         let made = tokio::time::timeout(LONGEST, self.on(&mut db, exchange, node)).await;
@@ -79,28 +81,29 @@ impl Exchanger {
         db: &mut PgConnection,
         exchange: &Exchange,
         node: Option<i64>,
-    ) -> sqlx::Result<Vec<Claimed>> {
+    ) -> sqlx::Result<Claims> {
         let passed_over = self.strange.passed_over();
         let wants = match node {
             Some(_) => &*exchange.wants,
             None => &[],
         };
         let node = node.unwrap_or_default();
-        if exchange.settlements.is_empty() {
-            return claim::claim(db, node, wants, &passed_over).await;
+        let is_ruled = wants.iter().any(|want| want.way.is_some());
+        if exchange.settlements.is_empty() && !is_ruled {
+            let jobs = claim::claim(db, node, wants, &passed_over).await?;
+            return Ok(Claims {
+                jobs,
+                ..Claims::default()
+            });
         }
         if wants.is_empty() && exchange.settlements.len() == 1 {
             let accepted = settle(db, &exchange.settlements).await?;
             note_stale(&exchange.settlements, accepted);
-            return Ok(Vec::new());
+            return Ok(Claims::default());
         }
         let mut tx = db.begin().await?;
         let accepted = settle(&mut tx, &exchange.settlements).await?;
-        let claimed = if wants.is_empty() {
-            Vec::new()
-        } else {
-            claim::claim(&mut tx, node, wants, &passed_over).await?
-        };
+        let claimed = claim_all(&mut tx, node, wants, &passed_over).await?;
         tx.commit().await?;
         note_stale(&exchange.settlements, accepted);
         Ok(claimed)
@@ -124,6 +127,14 @@ impl Exchanger {
         }
     }
 
+    /// What waits for a rate is looked for when that lets another start.
+    fn wait_for_rates(&self, claimed: &Claims) {
+        let waits = claimed.rounds.iter().filter_map(|(_, round)| round.wait);
+        if let Some(wait) = waits.min() {
+            self.outlook.due_in(wait);
+        }
+    }
+
     /// What waits for its time is looked for then.
     fn look_out(&self, settlements: &[Settlement]) {
         let waits = settlements
@@ -136,6 +147,35 @@ impl Exchanger {
             self.outlook.due_in(wait);
         }
     }
+}
+
+/// Claims what is wanted: in queues without rules in one statement, then under rules queue by queue.
+pub(crate) async fn claim_all(
+    db: &mut PgConnection,
+    node: i64,
+    wants: &[Want],
+    not: &[String],
+) -> sqlx::Result<Claims> {
+    let ruled: Vec<(usize, &Want, Way)> = wants
+        .iter()
+        .enumerate()
+        .filter_map(|(number, want)| Some((number, want, want.way?)))
+        .collect();
+    let mut claimed = Claims::default();
+    if ruled.len() < wants.len() {
+        let free = wants.iter().filter(|want| want.way.is_none());
+        let free: Vec<Want> = free.cloned().collect();
+        claimed.jobs = claim::claim(db, node, &free, not).await?;
+    }
+    if !ruled.is_empty() {
+        let locks: Vec<(&Want, Way)> = ruled.iter().map(|(_, want, way)| (*want, *way)).collect();
+        ruled::lock(db, &locks).await?;
+    }
+    for (number, want, way) in ruled {
+        let round = ruled::claim(db, node, want, way, not).await?;
+        claimed.rounds.push((number, round));
+    }
+    Ok(claimed)
 }
 
 /// Kinds of job that this process does not understand, for as long as they are passed over.

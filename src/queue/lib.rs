@@ -4,6 +4,7 @@
 //! [`Registry`]. A claim is a lease; whatever is told about a job under an older claim is refused.
 
 pub mod admin;
+mod allow;
 mod attempt;
 mod backend;
 mod backoff;
@@ -27,6 +28,8 @@ mod outlook;
 mod pace;
 mod registry;
 mod rescue;
+mod rule;
+mod ruled;
 pub mod schedule;
 mod store;
 mod supervise;

@@ -1,8 +1,10 @@
 //! Every statement on the hot table that is not a question of people: one function a statement.
 
+pub(crate) mod age;
 pub(crate) mod claim;
 pub(crate) mod insert;
 pub(crate) mod node;
+pub(crate) mod ruled;
 pub(crate) mod settle;
 
 use sqlx::{PgConnection, PgPool};

@@ -1,7 +1,7 @@
 //! What people see of the queue and may do to it.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use queue::admin::{self, Act, Counted, Cursor, Filter, Refused, Share, Waiting};
+use queue::admin::{self, Act, Counted, Cursor, Filter, Refused, Scope, Share, Waiting};
 use serde_json::json;
 use sqlx::PgConnection;
 
@@ -268,9 +268,9 @@ async fn it_is_told_why_a_job_waits() {
     node(&mut db, &["mail"], &["other"]).await;
     told.push(admin::explain(&mut db, first).await.unwrap());
     node(&mut db, &["mail"], &["send_mail"]).await;
-    admin::pause_queue(&mut db, "mail").await.unwrap();
+    admin::pause(&mut db, Scope::Queue, "mail").await.unwrap();
     told.push(admin::explain(&mut db, first).await.unwrap());
-    admin::resume_queue(&mut db, "mail").await.unwrap();
+    admin::resume(&mut db, Scope::Queue, "mail").await.unwrap();
     for id in [first, second, parked, running, finished, 999_999] {
         told.push(admin::explain(&mut db, id).await.unwrap());
     }
@@ -307,7 +307,7 @@ async fn queues_are_counted_up_to_a_limit() {
     job(&mut db, PARKED, None).await;
     job(&mut db, RUNNING, None).await;
     node(&mut db, &["enrich", "score"], &[]).await;
-    admin::pause_queue(&mut db, "score").await.unwrap();
+    admin::pause(&mut db, Scope::Queue, "score").await.unwrap();
 
     let rows = admin::queues(&mut db).await.unwrap();
 

@@ -1,4 +1,4 @@
-//! Retry, cancel, delete; pause and resume.
+//! Retry, cancel, delete.
 
 use serde::Serialize;
 use sqlx::{Connection, PgConnection, Postgres, Transaction};
@@ -34,6 +34,9 @@ pub enum Refused {
     /// No worker knows it, so nothing can hasten it.
     #[error("job {0} is parked until a worker knows its kind and version")]
     Parked(i64),
+    /// A rule keeps it back.
+    #[error("job {0} is held back by a pause or a limit; change that, and it runs")]
+    Held(i64),
     /// It is finished.
     #[error("job {0} is finished")]
     Finished(i64),
@@ -65,6 +68,7 @@ async fn hasten_or_bring_back(db: &mut PgConnection, id: i64) -> Result<Act, Ref
         }
         Some(RUNNING) => Err(Refused::Running(id)),
         Some(PARKED) => Err(Refused::Parked(id)),
+        Some(HELD) => Err(Refused::Held(id)),
         Some(_) => Err(Refused::Ready(id)),
         None => Ok(Act::Retried(bring_back(db, id).await?)),
     }
@@ -80,9 +84,9 @@ async fn bring_back(db: &mut PgConnection, id: i64) -> Result<i64, Refused> {
     let back: Option<i64> = sqlx::query_scalar(
         r#"
         INSERT INTO queue.job (queue, kind, version, priority, lane, payload, max_attempts, unique_key, trace,
-            progress, retried_from)
+            progress, limit_key, retried_from)
         SELECT queue, kind, version, priority, lane, payload, max_attempts, unique_key, trace,
-            CASE WHEN outcome = 'discarded' THEN progress END, id
+            CASE WHEN outcome = 'discarded' THEN progress END, limit_key, id
         FROM queue.job_history
         WHERE id = $1
         ON CONFLICT (kind, unique_key) WHERE unique_key IS NOT NULL DO NOTHING
@@ -119,9 +123,9 @@ async fn call_off(db: &mut PgConnection, id: i64, reason: &str) -> Result<Act, R
         r#"
         WITH gone AS (DELETE FROM queue.job WHERE id = $1 RETURNING *)
         INSERT INTO queue.job_history (id, queue, kind, version, priority, lane, payload, attempt, max_attempts,
-            unique_key, trace, progress, errors, log, retried_from, created_at, started_at, outcome, reason)
+            unique_key, trace, progress, errors, log, retried_from, limit_key, created_at, started_at, outcome, reason)
         SELECT id, queue, kind, version, priority, lane, payload, attempt, max_attempts,
-            unique_key, trace, progress, errors, log, retried_from, created_at, started_at, 'cancelled', $2
+            unique_key, trace, progress, errors, log, retried_from, limit_key, created_at, started_at, 'cancelled', $2
         FROM gone
         "#,
     )
@@ -175,34 +179,10 @@ async fn end(tx: Transaction<'_, Postgres>, done: Result<Act, Refused>) -> Resul
     done
 }
 
-/// Lets no job of a queue begin until it is resumed.
-pub async fn pause_queue(db: &mut PgConnection, name: &str) -> sqlx::Result<()> {
-    set_paused(db, name, true).await
-}
-
-/// Lets the jobs of a queue begin again.
-pub async fn resume_queue(db: &mut PgConnection, name: &str) -> sqlx::Result<()> {
-    set_paused(db, name, false).await
-}
-
-async fn set_paused(db: &mut PgConnection, name: &str, paused: bool) -> sqlx::Result<()> {
-    sqlx::query(
-        r#"
-        INSERT INTO queue.queue (name, paused)
-        VALUES ($1, $2)
-        ON CONFLICT (name) DO UPDATE SET paused = $2, changed_at = now()
-        "#,
-    )
-    .bind(name)
-    .bind(paused)
-    .execute(db)
-    .await?;
-    Ok(())
-}
-
 const SCHEDULED: i16 = 1;
 const RUNNING: i16 = 2;
 const PARKED: i16 = 3;
+const HELD: i16 = 4;
 
 /// The state of a live job, which stays as it is until the transaction ends.
 async fn lock(db: &mut PgConnection, id: i64) -> sqlx::Result<Option<i16>> {

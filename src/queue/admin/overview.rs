@@ -47,6 +47,10 @@ pub struct QueueRow {
     pub running: Counted,
     /// Jobs that no worker knows.
     pub parked: Counted,
+    /// Jobs whose kind or limit key may not start now.
+    pub held: Counted,
+    /// Most of its jobs that may run at once in all processes together, if that is limited.
+    pub max_running: Option<i32>,
     /// For how long the oldest of the counted ready jobs could have run.
     pub oldest_ready_seconds: Option<f64>,
     /// Live nodes that serve it.
@@ -68,15 +72,16 @@ pub async fn queues(db: &mut PgConnection) -> sqlx::Result<Vec<QueueRow>> {
         ), names AS (
             SELECT name FROM known WHERE name IS NOT NULL
             UNION SELECT queue FROM (SELECT queue FROM queue.job WHERE state <> 0 LIMIT $1) others
-            UNION SELECT name FROM queue.queue
+            UNION SELECT name FROM queue.rule WHERE scope = 'queue'
             UNION SELECT unnest(queues) FROM queue.node WHERE lease_until > now()
         )
         SELECT n.name, coalesce(q.paused, false) AS paused, ready.count AS ready, scheduled.count AS scheduled,
-            running.count AS running, parked.count AS parked,
+            running.count AS running, parked.count AS parked, held.count AS held,
+            q.max_running,
             extract(epoch FROM now() - ready.oldest)::float8 AS oldest_ready_seconds,
             (SELECT count(*) FROM queue.node w WHERE w.lease_until > now() AND n.name = ANY(w.queues)) AS nodes
         FROM names n
-        LEFT JOIN queue.queue q ON q.name = n.name
+        LEFT JOIN queue.rule q ON q.scope = 'queue' AND q.name = n.name
         CROSS JOIN LATERAL (SELECT count(*), min(run_at) AS oldest FROM
             (SELECT run_at FROM queue.job j WHERE j.queue = n.name AND j.state = 0 LIMIT $1) j) ready
         CROSS JOIN LATERAL (SELECT count(*) FROM
@@ -85,6 +90,8 @@ pub async fn queues(db: &mut PgConnection) -> sqlx::Result<Vec<QueueRow>> {
             (SELECT FROM queue.job j WHERE j.queue = n.name AND j.state = 2 LIMIT $1) j) running
         CROSS JOIN LATERAL (SELECT count(*) FROM
             (SELECT FROM queue.job j WHERE j.queue = n.name AND j.state = 3 LIMIT $1) j) parked
+        CROSS JOIN LATERAL (SELECT count(*) FROM
+            (SELECT FROM queue.job j WHERE j.queue = n.name AND j.state = 4 LIMIT $1) j) held
         ORDER BY n.name
         "#,
     )

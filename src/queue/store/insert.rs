@@ -29,6 +29,8 @@ pub(crate) struct New {
     pub(crate) payload: String,
     pub(crate) key: Option<String>,
     pub(crate) lane: Option<Uuid>,
+    /// Empty: none.
+    pub(crate) limit_key: String,
     pub(crate) at: Option<DateTime<Utc>>,
     pub(crate) after: Duration,
     pub(crate) trace: Option<Arc<str>>,
@@ -38,8 +40,9 @@ pub(crate) struct New {
 pub(crate) async fn one(db: &mut PgConnection, new: &New) -> sqlx::Result<JobId> {
     sqlx::query_scalar(
         r#"
-        INSERT INTO queue.job (queue, kind, version, priority, max_attempts, payload, lane, trace, state, run_at)
-        SELECT $1, $2, $3, $4, $5, $6::text::jsonb, $7, $8, CASE WHEN run_at > now() THEN 1 ELSE 0 END, run_at
+        INSERT INTO queue.job (queue, kind, version, priority, max_attempts, payload, lane, trace, state, run_at,
+            limit_key)
+        SELECT $1, $2, $3, $4, $5, $6::text::jsonb, $7, $8, CASE WHEN run_at > now() THEN 1 ELSE 0 END, run_at, $11
         FROM (SELECT coalesce($9::timestamptz, now()) + $10::interval AS run_at) due
         RETURNING id
         "#,
@@ -54,6 +57,7 @@ pub(crate) async fn one(db: &mut PgConnection, new: &New) -> sqlx::Result<JobId>
     .bind(new.trace.as_deref())
     .bind(new.at)
     .bind(interval(new.after))
+    .bind(&new.limit_key)
     .fetch_one(db)
     .await
 }
@@ -82,6 +86,7 @@ pub(crate) async fn keyed(
             .bind(new.at)
             .bind(interval(new.after))
             .bind(new.key.as_deref())
+            .bind(&new.limit_key)
             .fetch_optional(&mut *db)
             .await?;
         match written {
@@ -97,8 +102,9 @@ pub(crate) async fn keyed(
 }
 
 const IGNORE: &str = r#"
-    INSERT INTO queue.job (queue, kind, version, priority, max_attempts, payload, lane, trace, state, run_at, unique_key)
-    SELECT $1, $2, $3, $4, $5, $6::text::jsonb, $7, $8, CASE WHEN run_at > now() THEN 1 ELSE 0 END, run_at, $11
+    INSERT INTO queue.job (queue, kind, version, priority, max_attempts, payload, lane, trace, state, run_at, unique_key,
+        limit_key)
+    SELECT $1, $2, $3, $4, $5, $6::text::jsonb, $7, $8, CASE WHEN run_at > now() THEN 1 ELSE 0 END, run_at, $11, $12
     FROM (SELECT coalesce($9::timestamptz, now()) + $10::interval AS run_at) due
     ON CONFLICT (kind, unique_key) WHERE unique_key IS NOT NULL DO NOTHING
     RETURNING id, true
@@ -106,22 +112,24 @@ const IGNORE: &str = r#"
 
 const REPLACE: &str = r#"
     INSERT INTO queue.job AS j
-        (queue, kind, version, priority, max_attempts, payload, lane, trace, state, run_at, unique_key)
-    SELECT $1, $2, $3, $4, $5, $6::text::jsonb, $7, $8, CASE WHEN run_at > now() THEN 1 ELSE 0 END, run_at, $11
+        (queue, kind, version, priority, max_attempts, payload, lane, trace, state, run_at, unique_key,
+        limit_key)
+    SELECT $1, $2, $3, $4, $5, $6::text::jsonb, $7, $8, CASE WHEN run_at > now() THEN 1 ELSE 0 END, run_at, $11, $12
     FROM (SELECT coalesce($9::timestamptz, now()) + $10::interval AS run_at) due
     ON CONFLICT (kind, unique_key) WHERE unique_key IS NOT NULL
-        DO UPDATE SET payload = excluded.payload, version = excluded.version
+        DO UPDATE SET payload = excluded.payload, version = excluded.version, limit_key = excluded.limit_key
         WHERE j.state <> 2
     RETURNING id, xmax = 0
 "#;
 
 const POSTPONE: &str = r#"
     INSERT INTO queue.job AS j
-        (queue, kind, version, priority, max_attempts, payload, lane, trace, state, run_at, unique_key)
-    SELECT $1, $2, $3, $4, $5, $6::text::jsonb, $7, $8, CASE WHEN run_at > now() THEN 1 ELSE 0 END, run_at, $11
+        (queue, kind, version, priority, max_attempts, payload, lane, trace, state, run_at, unique_key,
+        limit_key)
+    SELECT $1, $2, $3, $4, $5, $6::text::jsonb, $7, $8, CASE WHEN run_at > now() THEN 1 ELSE 0 END, run_at, $11, $12
     FROM (SELECT coalesce($9::timestamptz, now()) + $10::interval AS run_at) due
     ON CONFLICT (kind, unique_key) WHERE unique_key IS NOT NULL
-        DO UPDATE SET payload = excluded.payload, version = excluded.version, run_at = excluded.run_at,
+        DO UPDATE SET payload = excluded.payload, version = excluded.version, limit_key = excluded.limit_key, run_at = excluded.run_at,
             state = CASE WHEN j.state = 3 THEN j.state ELSE excluded.state END
         WHERE j.state <> 2
     RETURNING id, xmax = 0
@@ -151,10 +159,12 @@ pub(crate) async fn many(db: &mut PgConnection, new: Vec<New>) -> sqlx::Result<u
     let mut payloads = Vec::with_capacity(new.len());
     let mut lanes = Vec::with_capacity(new.len());
     let mut keys = Vec::with_capacity(new.len());
+    let mut limit_keys = Vec::with_capacity(new.len());
     for new in new {
         payloads.push(new.payload);
         lanes.push(new.lane);
         keys.push(new.key);
+        limit_keys.push(new.limit_key);
     }
     let inserted = sqlx::query(statement)
         .bind(queue)
@@ -166,21 +176,24 @@ pub(crate) async fn many(db: &mut PgConnection, new: Vec<New>) -> sqlx::Result<u
         .bind(payloads)
         .bind(lanes)
         .bind(keys)
+        .bind(limit_keys)
         .execute(db)
         .await?;
     Ok(inserted.rows_affected())
 }
 
 const MANY: &str = r#"
-    INSERT INTO queue.job (queue, kind, version, priority, max_attempts, trace, payload, lane, unique_key)
-    SELECT $1, $2, $3, $4, $5, $6, payload::jsonb, lane, key
-    FROM unnest($7::text[], $8::uuid[], $9::text[]) AS new (payload, lane, key)
+    INSERT INTO queue.job (queue, kind, version, priority, max_attempts, trace, payload, lane, unique_key,
+        limit_key)
+    SELECT $1, $2, $3, $4, $5, $6, payload::jsonb, lane, key, limit_key
+    FROM unnest($7::text[], $8::uuid[], $9::text[], $10::text[]) AS new (payload, lane, key, limit_key)
 "#;
 
 const MANY_KEYED: &str = r#"
-    INSERT INTO queue.job (queue, kind, version, priority, max_attempts, trace, payload, lane, unique_key)
-    SELECT $1, $2, $3, $4, $5, $6, payload::jsonb, lane, key
-    FROM unnest($7::text[], $8::uuid[], $9::text[]) AS new (payload, lane, key)
+    INSERT INTO queue.job (queue, kind, version, priority, max_attempts, trace, payload, lane, unique_key,
+        limit_key)
+    SELECT $1, $2, $3, $4, $5, $6, payload::jsonb, lane, key, limit_key
+    FROM unnest($7::text[], $8::uuid[], $9::text[], $10::text[]) AS new (payload, lane, key, limit_key)
     ON CONFLICT (kind, unique_key) WHERE unique_key IS NOT NULL DO NOTHING
 "#;
 

@@ -107,9 +107,9 @@ pub(crate) async fn rescue(
             DELETE FROM queue.job j USING lost WHERE j.id = lost.id AND lost.last RETURNING j.*
         ), kept AS (
             INSERT INTO queue.job_history (id, queue, kind, version, priority, lane, payload, attempt, max_attempts,
-                unique_key, trace, progress, errors, log, retried_from, created_at, started_at, outcome, reason)
+                unique_key, trace, progress, errors, log, retried_from, limit_key, created_at, started_at, outcome, reason)
             SELECT id, queue, kind, version, priority, lane, payload, attempt, max_attempts, unique_key, trace, progress,
-                queue.with_error(errors, attempt, $2, lease_by), log, retried_from, created_at, started_at,
+                queue.with_error(errors, attempt, $2, lease_by), log, retried_from, limit_key, created_at, started_at,
                 CASE WHEN cancel_reason IS NULL THEN 'discarded' ELSE 'cancelled' END, coalesce(cancel_reason, $2)
             FROM gone
             RETURNING id

@@ -158,9 +158,9 @@ async fn complete(db: &mut PgConnection, ids: &[i64], epochs: &[i32]) -> sqlx::R
             RETURNING j.*
         )
         INSERT INTO queue.job_history (id, queue, kind, version, priority, lane, payload, attempt, max_attempts,
-            unique_key, trace, progress, errors, log, retried_from, created_at, started_at, outcome)
+            unique_key, trace, progress, errors, log, retried_from, limit_key, created_at, started_at, outcome)
         SELECT id, queue, kind, version, priority, lane, payload, attempt, max_attempts,
-            unique_key, trace, progress, errors, log, retried_from, created_at, started_at, 'completed'
+            unique_key, trace, progress, errors, log, retried_from, limit_key, created_at, started_at, 'completed'
         FROM gone
         "#,
     )
@@ -224,10 +224,10 @@ async fn finish(db: &mut PgConnection, finished: &Finished) -> sqlx::Result<u64>
             RETURNING j.*
         )
         INSERT INTO queue.job_history (id, queue, kind, version, priority, lane, payload, attempt, max_attempts,
-            unique_key, trace, progress, errors, log, retried_from, created_at, started_at, outcome, reason, result)
+            unique_key, trace, progress, errors, log, retried_from, limit_key, created_at, started_at, outcome, reason, result)
         SELECT id, queue, kind, version, priority, lane, payload, attempt, max_attempts, unique_key, trace, progress,
             queue.with_error(errors, attempt, error, lease_by), queue.with_lines(log, attempt, started_at, lines),
-            retried_from, created_at, started_at,
+            retried_from, limit_key, created_at, started_at,
             CASE WHEN cancel_reason IS NULL OR error IS NULL THEN outcome ELSE 'cancelled' END,
             CASE WHEN cancel_reason IS NULL OR error IS NULL THEN reason ELSE cancel_reason END,
             result::jsonb
@@ -314,10 +314,10 @@ async fn call_off(db: &mut PgConnection, told: &Told) -> sqlx::Result<u64> {
             RETURNING j.*
         )
         INSERT INTO queue.job_history (id, queue, kind, version, priority, lane, payload, attempt, max_attempts,
-            unique_key, trace, progress, errors, log, retried_from, created_at, started_at, outcome, reason)
+            unique_key, trace, progress, errors, log, retried_from, limit_key, created_at, started_at, outcome, reason)
         SELECT id, queue, kind, version, priority, lane, payload, attempt, max_attempts, unique_key, trace, progress,
             queue.with_error(errors, attempt, error, lease_by), queue.with_lines(log, attempt, started_at, lines),
-            retried_from, created_at, started_at, 'cancelled', cancel_reason
+            retried_from, limit_key, created_at, started_at, 'cancelled', cancel_reason
         FROM gone
         JOIN unnest($1::bigint[], $3::text[], $4::text[]) AS told (id, error, lines) USING (id)
         "#,

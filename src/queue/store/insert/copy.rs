@@ -11,7 +11,7 @@ pub(super) async fn copy(db: &mut PgConnection, new: &[New]) -> sqlx::Result<u64
     let rows = rows(new);
     let mut copy = db
         .copy_in_raw(
-            "COPY queue.job (queue, kind, version, priority, max_attempts, payload, lane, trace) FROM STDIN",
+            "COPY queue.job (queue, kind, version, priority, max_attempts, payload, lane, trace, limit_key) FROM STDIN",
         )
         .await?;
     // A copy that fails is over: what is wrong is told by `finish`.
@@ -45,6 +45,8 @@ fn rows(new: &[New]) -> Vec<u8> {
             Some(trace) => text(&mut rows, trace),
             None => rows.push_str("\\N"),
         }
+        rows.push('\t');
+        text(&mut rows, &new.limit_key);
         rows.push('\n');
     }
     rows.into_bytes()
