@@ -89,20 +89,25 @@ impl Exchanger {
         if exchange.settlements.is_empty() {
             return claim::claim(db, node, wants, &passed_over).await;
         }
-        if wants.is_empty() && exchange.settlements.len() == 1 {
-            let accepted = settle(db, &exchange.settlements).await?;
-            note_stale(&exchange.settlements, accepted);
+        let alone = exchange.settlements.len() == 1 && !exchange.settlements[0].in_batch;
+        if wants.is_empty() && alone {
+            let settled = settle(db, &exchange.settlements).await?;
+            note_stale(&exchange.settlements, settled.accepted);
             return Ok(Vec::new());
         }
         let mut tx = db.begin().await?;
-        let accepted = settle(&mut tx, &exchange.settlements).await?;
+        let settled = settle(&mut tx, &exchange.settlements).await?;
         let claimed = if wants.is_empty() {
             Vec::new()
         } else {
             claim::claim(&mut tx, node, wants, &passed_over).await?
         };
         tx.commit().await?;
-        note_stale(&exchange.settlements, accepted);
+        note_stale(&exchange.settlements, settled.accepted);
+        if settled.completed > 0 {
+            // What was to come after a batch may be for this process.
+            self.desk.wake_all();
+        }
         Ok(claimed)
     }
 

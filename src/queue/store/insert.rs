@@ -32,14 +32,16 @@ pub(crate) struct New {
     pub(crate) at: Option<DateTime<Utc>>,
     pub(crate) after: Duration,
     pub(crate) trace: Option<Arc<str>>,
+    pub(crate) batch: Option<i64>,
 }
 
 /// Inserts a job without a key.
 pub(crate) async fn one(db: &mut PgConnection, new: &New) -> sqlx::Result<JobId> {
     sqlx::query_scalar(
         r#"
-        INSERT INTO queue.job (queue, kind, version, priority, max_attempts, payload, lane, trace, state, run_at)
-        SELECT $1, $2, $3, $4, $5, $6::text::jsonb, $7, $8, CASE WHEN run_at > now() THEN 1 ELSE 0 END, run_at
+        INSERT INTO queue.job (queue, kind, version, priority, max_attempts, payload, lane, trace, state, run_at,
+            batch_id)
+        SELECT $1, $2, $3, $4, $5, $6::text::jsonb, $7, $8, CASE WHEN run_at > now() THEN 1 ELSE 0 END, run_at, $11
         FROM (SELECT coalesce($9::timestamptz, now()) + $10::interval AS run_at) due
         RETURNING id
         "#,
@@ -54,6 +56,7 @@ pub(crate) async fn one(db: &mut PgConnection, new: &New) -> sqlx::Result<JobId>
     .bind(new.trace.as_deref())
     .bind(new.at)
     .bind(interval(new.after))
+    .bind(new.batch)
     .fetch_one(db)
     .await
 }
@@ -82,6 +85,7 @@ pub(crate) async fn keyed(
             .bind(new.at)
             .bind(interval(new.after))
             .bind(new.key.as_deref())
+            .bind(new.batch)
             .fetch_optional(&mut *db)
             .await?;
         match written {
@@ -97,8 +101,9 @@ pub(crate) async fn keyed(
 }
 
 const IGNORE: &str = r#"
-    INSERT INTO queue.job (queue, kind, version, priority, max_attempts, payload, lane, trace, state, run_at, unique_key)
-    SELECT $1, $2, $3, $4, $5, $6::text::jsonb, $7, $8, CASE WHEN run_at > now() THEN 1 ELSE 0 END, run_at, $11
+    INSERT INTO queue.job (queue, kind, version, priority, max_attempts, payload, lane, trace, state, run_at, unique_key,
+        batch_id)
+    SELECT $1, $2, $3, $4, $5, $6::text::jsonb, $7, $8, CASE WHEN run_at > now() THEN 1 ELSE 0 END, run_at, $11, $12
     FROM (SELECT coalesce($9::timestamptz, now()) + $10::interval AS run_at) due
     ON CONFLICT (kind, unique_key) WHERE unique_key IS NOT NULL DO NOTHING
     RETURNING id, true
@@ -106,8 +111,9 @@ const IGNORE: &str = r#"
 
 const REPLACE: &str = r#"
     INSERT INTO queue.job AS j
-        (queue, kind, version, priority, max_attempts, payload, lane, trace, state, run_at, unique_key)
-    SELECT $1, $2, $3, $4, $5, $6::text::jsonb, $7, $8, CASE WHEN run_at > now() THEN 1 ELSE 0 END, run_at, $11
+        (queue, kind, version, priority, max_attempts, payload, lane, trace, state, run_at, unique_key,
+        batch_id)
+    SELECT $1, $2, $3, $4, $5, $6::text::jsonb, $7, $8, CASE WHEN run_at > now() THEN 1 ELSE 0 END, run_at, $11, $12
     FROM (SELECT coalesce($9::timestamptz, now()) + $10::interval AS run_at) due
     ON CONFLICT (kind, unique_key) WHERE unique_key IS NOT NULL
         DO UPDATE SET payload = excluded.payload, version = excluded.version
@@ -117,8 +123,9 @@ const REPLACE: &str = r#"
 
 const POSTPONE: &str = r#"
     INSERT INTO queue.job AS j
-        (queue, kind, version, priority, max_attempts, payload, lane, trace, state, run_at, unique_key)
-    SELECT $1, $2, $3, $4, $5, $6::text::jsonb, $7, $8, CASE WHEN run_at > now() THEN 1 ELSE 0 END, run_at, $11
+        (queue, kind, version, priority, max_attempts, payload, lane, trace, state, run_at, unique_key,
+        batch_id)
+    SELECT $1, $2, $3, $4, $5, $6::text::jsonb, $7, $8, CASE WHEN run_at > now() THEN 1 ELSE 0 END, run_at, $11, $12
     FROM (SELECT coalesce($9::timestamptz, now()) + $10::interval AS run_at) due
     ON CONFLICT (kind, unique_key) WHERE unique_key IS NOT NULL
         DO UPDATE SET payload = excluded.payload, version = excluded.version, run_at = excluded.run_at,
@@ -135,7 +142,7 @@ async fn holder(db: &mut PgConnection, new: &New) -> sqlx::Result<Option<JobId>>
         .await
 }
 
-/// Inserts jobs of one kind; those whose key is taken are left out. Says how many were inserted.
+/// Inserts jobs of one kind and of one batch or none; those whose key is taken are left out. Says how many were inserted.
 pub(crate) async fn many(db: &mut PgConnection, new: Vec<New>) -> sqlx::Result<u64> {
     let Some(first) = new.first() else {
         return Ok(0);
@@ -147,7 +154,7 @@ pub(crate) async fn many(db: &mut PgConnection, new: Vec<New>) -> sqlx::Result<u
     let statement = if keyed { MANY_KEYED } else { MANY };
     let (queue, kind, version) = (first.queue, first.kind, first.version);
     let (priority, max_attempts) = (first.priority, first.max_attempts);
-    let trace = first.trace.clone();
+    let (trace, batch) = (first.trace.clone(), first.batch);
     let mut payloads = Vec::with_capacity(new.len());
     let mut lanes = Vec::with_capacity(new.len());
     let mut keys = Vec::with_capacity(new.len());
@@ -166,20 +173,23 @@ pub(crate) async fn many(db: &mut PgConnection, new: Vec<New>) -> sqlx::Result<u
         .bind(payloads)
         .bind(lanes)
         .bind(keys)
+        .bind(batch)
         .execute(db)
         .await?;
     Ok(inserted.rows_affected())
 }
 
 const MANY: &str = r#"
-    INSERT INTO queue.job (queue, kind, version, priority, max_attempts, trace, payload, lane, unique_key)
-    SELECT $1, $2, $3, $4, $5, $6, payload::jsonb, lane, key
+    INSERT INTO queue.job (queue, kind, version, priority, max_attempts, trace, payload, lane, unique_key,
+        batch_id)
+    SELECT $1, $2, $3, $4, $5, $6, payload::jsonb, lane, key, $10
     FROM unnest($7::text[], $8::uuid[], $9::text[]) AS new (payload, lane, key)
 "#;
 
 const MANY_KEYED: &str = r#"
-    INSERT INTO queue.job (queue, kind, version, priority, max_attempts, trace, payload, lane, unique_key)
-    SELECT $1, $2, $3, $4, $5, $6, payload::jsonb, lane, key
+    INSERT INTO queue.job (queue, kind, version, priority, max_attempts, trace, payload, lane, unique_key,
+        batch_id)
+    SELECT $1, $2, $3, $4, $5, $6, payload::jsonb, lane, key, $10
     FROM unnest($7::text[], $8::uuid[], $9::text[]) AS new (payload, lane, key)
     ON CONFLICT (kind, unique_key) WHERE unique_key IS NOT NULL DO NOTHING
 "#;
