@@ -1,14 +1,15 @@
 //! Have every org's leads scored anew.
 
 use domain::clock::Timestamp;
-use queue::{Attempt, Job, JobResult, Key, Outcome, enqueue_many};
+use queue::{Attempt, Batch, Job, JobResult, Key, Outcome};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::RefreshOrgScores;
 use crate::context::Ctx;
 
-/// One job an org, so that a large org does not keep the others waiting.
+/// One job an org, so that a large org does not keep the others waiting; together they are a batch, which shows how far the
+/// run has got.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct RefreshScores {
     /// The nominal time of the run.
@@ -35,8 +36,9 @@ impl Job for RefreshScores {
             after: None,
         };
         let jobs: Vec<_> = orgs.into_iter().map(first).collect();
-        enqueue_many(&mut tx, &jobs).await?;
+        let count = jobs.len();
+        let batch = Batch::new(Self::NAME).enqueue(&mut tx, jobs).await?;
         ctx.commit(tx).await?;
-        Ok(Outcome::DoneWith(json!({"orgs": jobs.len()})))
+        Ok(Outcome::DoneWith(json!({"orgs": count, "batch": batch})))
     }
 }

@@ -1,14 +1,14 @@
 //! Have the reps of every org reminded of whom they wanted to come back to.
 
 use domain::clock::Timestamp;
-use queue::{Attempt, Job, JobResult, Key, Outcome, enqueue_many};
+use queue::{Attempt, Batch, Job, JobResult, Key, Outcome};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::RemindOrgFollowUps;
 use crate::context::Ctx;
 
-/// One job an org.
+/// One job an org, together a batch.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct RemindFollowUps {
     /// The nominal time of the run.
@@ -34,8 +34,9 @@ impl Job for RemindFollowUps {
             due_at: self.due_at,
         };
         let jobs: Vec<_> = orgs.into_iter().map(remind).collect();
-        enqueue_many(&mut tx, &jobs).await?;
+        let count = jobs.len();
+        let batch = Batch::new(Self::NAME).enqueue(&mut tx, jobs).await?;
         ctx.commit(tx).await?;
-        Ok(Outcome::DoneWith(json!({"orgs": jobs.len()})))
+        Ok(Outcome::DoneWith(json!({"orgs": count, "batch": batch})))
     }
 }

@@ -1,8 +1,10 @@
 //! The command line: one binary, one subcommand a role or errand.
 
+mod batches;
 mod bench;
 mod check;
 mod completions;
+mod dead;
 mod dev;
 mod enqueue;
 mod failure;
@@ -82,6 +84,10 @@ enum Command {
     Check(check::Args),
     /// Look at jobs, run them again, cancel them
     Jobs(jobs::Args),
+    /// Look at dead letters by their cause, run them again, forget them
+    Dead(dead::Args),
+    /// Look at jobs that belong together, cancel them
+    Batches(batches::Args),
     /// Put one job into its queue
     Enqueue(enqueue::Args),
     /// List the queues: what waits in each, for how long, and who works on it
@@ -129,6 +135,8 @@ fn run(cli: Cli) -> Result<(), Failure> {
             Command::Migrate(args) => migrate::run(&args, settings_with_database(&sources)?).await,
             Command::Check(args) => check::run(&args, &sources).await,
             Command::Jobs(args) => jobs::run(args, settings_with_database(&sources)?).await,
+            Command::Dead(args) => dead::run(args, settings_with_database(&sources)?).await,
+            Command::Batches(args) => batches::run(args, settings_with_database(&sources)?).await,
             Command::Enqueue(args) => enqueue::run(args, settings_with_database(&sources)?).await,
             Command::Queues(args) => queues::run(&args, settings_with_database(&sources)?).await,
             Command::Limits(args) => limits::run(args, settings_with_database(&sources)?).await,

@@ -1,11 +1,16 @@
 //! The queue on a real Postgres.
 
 mod admin;
+mod batches;
 mod cancel;
 mod cast;
+mod checkpoints;
 mod cost;
+mod counts;
+mod dead;
 mod deaths;
 mod enqueue;
+mod halfway;
 mod history;
 mod outages;
 mod outcomes;

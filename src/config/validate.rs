@@ -54,6 +54,11 @@ pub(super) fn broken_rules(config: &Config) -> Vec<(&'static str, String)> {
             config.mail.from
         ),
     );
+    need(
+        (1..=3650).contains(&config.queue.keep_days),
+        "queue.keep_days",
+        "must be from 1 to 3650".into(),
+    );
     for (key, count) in [
         ("intake.per_ip_per_minute", config.intake.per_ip_per_minute),
         ("intake.per_ip_burst", config.intake.per_ip_burst),

@@ -198,7 +198,9 @@ impl Desk {
 
     fn give_back(&self, pool: usize, jobs: Vec<Claimed>) {
         for job in jobs {
-            self.settle(pool, Settlement::new(job.id, job.epoch, Fate::Release));
+            let in_batch = job.batch.is_some();
+            let given_back = Settlement::new(job.id, job.epoch, in_batch, Fate::Release);
+            self.settle(pool, given_back);
         }
     }
 

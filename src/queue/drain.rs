@@ -135,8 +135,9 @@ pub async fn drain<Ctx: Clone + Send + Sync + 'static>(
                 outcome: execute::label(fate),
                 said: said(fate),
             });
-            let mut db = pool.acquire().await?;
-            settle(&mut db, &[executed.settlement]).await?;
+            let mut tx = pool.begin().await?;
+            settle(&mut tx, &[executed.settlement]).await?;
+            tx.commit().await?;
         }
         if drained.runs.len() > MOST_RUNS {
             return Err(DrainError::Endless);

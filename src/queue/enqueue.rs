@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::key::{self, Clash};
 use crate::store::insert::{self, New};
-use crate::{Job, JobId, Key, text, trace};
+use crate::{BatchId, Job, JobId, Key, text, trace};
 
 /// What became of a job that was enqueued.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,11 +58,21 @@ pub async fn enqueue<J: Job>(db: &mut PgConnection, job: &J) -> Result<Enqueued,
 
 /// Enqueues many jobs in few statements; says how many were new.
 pub async fn enqueue_many<J: Job>(db: &mut PgConnection, jobs: &[J]) -> Result<u64, EnqueueError> {
+    many(db, jobs, None).await
+}
+
+/// Enqueues many jobs, as a part of `batch` if there is one.
+pub(crate) async fn many<J: Job>(
+    db: &mut PgConnection,
+    jobs: &[J],
+    batch: Option<BatchId>,
+) -> Result<u64, EnqueueError> {
     let mut new = 0;
     for jobs in jobs.chunks(insert::MOST) {
         let mut plain = Vec::with_capacity(jobs.len());
         for job in jobs {
-            let one = self::job(job);
+            let mut one = self::job(job);
+            one.batch = batch;
             if one
                 .key
                 .as_ref()
@@ -93,6 +103,7 @@ pub fn job<J: Job>(job: &J) -> Enqueue {
         limit_key: job.limit_key(),
         at: None,
         after: Duration::ZERO,
+        batch: None,
     }
 }
 
@@ -111,6 +122,7 @@ pub struct Enqueue {
     limit_key: Option<String>,
     at: Option<DateTime<Utc>>,
     after: Duration,
+    batch: Option<BatchId>,
 }
 
 impl Enqueue {
@@ -150,6 +162,12 @@ impl Enqueue {
         self
     }
 
+    /// As a part of this batch.
+    pub(crate) fn in_batch(mut self, batch: BatchId) -> Self {
+        self.batch = Some(batch);
+        self
+    }
+
     /// Enqueues it: it runs if and only if the transaction of `db` commits.
     pub async fn enqueue(self, db: &mut PgConnection) -> Result<Enqueued, EnqueueError> {
         let clash = self.key.as_ref().map(|key| key.clash);
@@ -162,7 +180,7 @@ impl Enqueue {
     }
 
     /// The row, if the database can hold it: nothing that it refuses may spoil the caller's transaction.
-    fn checked(self) -> Result<New, EnqueueError> {
+    pub(crate) fn checked(self) -> Result<New, EnqueueError> {
         let kind = self.kind;
         let payload = self
             .payload
@@ -189,6 +207,7 @@ impl Enqueue {
             at: self.at,
             after: self.after,
             trace: trace::current(),
+            batch: self.batch.map(|batch| batch.0),
         })
     }
 }

@@ -96,16 +96,21 @@ impl Exchanger {
                 ..Claims::default()
             });
         }
-        if wants.is_empty() && exchange.settlements.len() == 1 {
-            let accepted = settle(db, &exchange.settlements).await?;
-            note_stale(&exchange.settlements, accepted);
+        let alone = exchange.settlements.len() == 1 && !exchange.settlements[0].in_batch;
+        if wants.is_empty() && alone {
+            let settled = settle(db, &exchange.settlements).await?;
+            note_stale(&exchange.settlements, settled.accepted);
             return Ok(Claims::default());
         }
         let mut tx = db.begin().await?;
-        let accepted = settle(&mut tx, &exchange.settlements).await?;
+        let settled = settle(&mut tx, &exchange.settlements).await?;
         let claimed = claim_all(&mut tx, node, wants, &passed_over).await?;
         tx.commit().await?;
-        note_stale(&exchange.settlements, accepted);
+        note_stale(&exchange.settlements, settled.accepted);
+        if settled.completed > 0 {
+            // What was to come after a batch may be for this process.
+            self.desk.wake_all();
+        }
         Ok(claimed)
     }
 

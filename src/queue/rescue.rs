@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::PgPool;
+use sqlx::{Connection, PgPool};
 use tokio::sync::watch;
 use tracing::warn;
 
@@ -83,8 +83,11 @@ impl Rescue {
         }
         let given_back = unknown
             .iter()
-            .map(|(job, epoch)| Settlement::new(*job, *epoch, Fate::Release));
-        let given_back = settle(&mut db, &given_back.collect::<Vec<_>>()).await?;
+            .map(|(job, epoch)| Settlement::new(*job, *epoch, true, Fate::Release));
+        let mut tx = db.begin().await?;
+        let settled = settle(&mut tx, &given_back.collect::<Vec<_>>()).await?;
+        tx.commit().await?;
+        let given_back = settled.accepted;
         warn!("Gave back {given_back} jobs of whose claim nothing was heard");
         Ok(given_back)
     }

@@ -1,7 +1,9 @@
 //! Every statement on the hot table that is not a question of people: one function a statement.
 
 pub(crate) mod age;
+pub(crate) mod batch;
 pub(crate) mod claim;
+pub(crate) mod count;
 pub(crate) mod insert;
 pub(crate) mod node;
 pub(crate) mod ruled;
@@ -61,6 +63,24 @@ pub(crate) async fn release_key(
     )
     .bind(job)
     .bind(epoch)
+    .execute(db)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Keeps what a job noted for its next attempt; `false` if the claim is gone.
+pub(crate) async fn note_progress(
+    db: &mut PgConnection,
+    job: JobId,
+    epoch: i32,
+    progress: &str,
+) -> sqlx::Result<bool> {
+    let done = sqlx::query(
+        "UPDATE queue.job SET progress = $3::text::jsonb WHERE id = $1 AND epoch = $2 AND state = 2",
+    )
+    .bind(job)
+    .bind(epoch)
+    .bind(progress)
     .execute(db)
     .await?;
     Ok(done.rows_affected() == 1)

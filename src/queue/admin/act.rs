@@ -1,7 +1,12 @@
 //! Retry, cancel, delete.
 
 use serde::Serialize;
-use sqlx::{Connection, PgConnection, Postgres, Transaction};
+use sqlx::{PgConnection, Postgres, Transaction};
+
+use super::deed;
+use crate::store::batch::{self, Ended};
+use crate::store::settle::take_out;
+use crate::{Enqueue, EnqueueError};
 
 /// What was done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -40,6 +45,18 @@ pub enum Refused {
     /// It is finished.
     #[error("job {0} is finished")]
     Finished(i64),
+    /// It waits, and what waits is not edited.
+    #[error("job {0} has not ended; cancel it first, then run it again with another payload")]
+    Live(i64),
+    /// The payload that it was to be run with cannot be kept.
+    #[error("job {0}: {1}")]
+    Payload(i64, #[source] EnqueueError),
+    /// There is no such batch; it may have been completed long ago.
+    #[error("there is no batch {0}")]
+    UnknownBatch(i64),
+    /// Nothing is left of it to cancel.
+    #[error("batch {0} is completed")]
+    CompletedBatch(i64),
     /// Another live job has its key.
     #[error("a live job of the same kind has the key of job {0}")]
     KeyTaken(i64),
@@ -52,9 +69,62 @@ pub enum Refused {
 ///
 /// A dead letter goes on from the progress it had noted; one that was completed starts anew.
 pub async fn retry(db: &mut PgConnection, id: i64) -> Result<Act, Refused> {
-    let mut tx = db.begin().await?;
+    let mut tx = deed(db).await?;
     let done = hasten_or_bring_back(&mut tx, id).await;
     end(tx, done).await
+}
+
+/// Runs a finished job again under a new id, as `edited` says: in its queue, with its payload, version, key and lane. What the
+/// job had noted for its next attempt is of the old payload and is left behind.
+pub async fn retry_edited(db: &mut PgConnection, id: i64, edited: Enqueue) -> Result<Act, Refused> {
+    let mut tx = deed(db).await?;
+    let done = bring_back_edited(&mut tx, id, edited).await;
+    end(tx, done).await
+}
+
+async fn bring_back_edited(
+    db: &mut PgConnection,
+    id: i64,
+    edited: Enqueue,
+) -> Result<Act, Refused> {
+    if lock(db, id).await?.is_some() {
+        return Err(Refused::Live(id));
+    }
+    lock_finished(db, id).await?;
+    let edited = edited.checked().map_err(|why| Refused::Payload(id, why))?;
+    let back: Option<i64> = sqlx::query_scalar(
+        r#"
+        INSERT INTO queue.job (queue, kind, version, priority, lane, payload, max_attempts, unique_key, trace,
+            limit_key, retried_from)
+        SELECT $2, $3, $4, priority, $5, $6::text::jsonb, max_attempts, $7, trace, $8, id
+        FROM queue.job_history
+        WHERE id = $1
+        ON CONFLICT (kind, unique_key) WHERE unique_key IS NOT NULL DO NOTHING
+        RETURNING id
+        "#,
+    )
+    .bind(id)
+    .bind(edited.queue)
+    .bind(edited.kind)
+    .bind(edited.version)
+    .bind(edited.lane)
+    .bind(&edited.payload)
+    .bind(&edited.key)
+    .bind(&edited.limit_key)
+    .fetch_optional(&mut *db)
+    .await?;
+    let back = back.ok_or(Refused::KeyTaken(id))?;
+    forget(db, id).await?;
+    Ok(Act::Retried(back))
+}
+
+async fn lock_finished(db: &mut PgConnection, id: i64) -> Result<(), Refused> {
+    let gone: Option<i64> =
+        sqlx::query_scalar("SELECT id FROM queue.job_history WHERE id = $1 FOR UPDATE")
+            .bind(id)
+            .fetch_optional(db)
+            .await?;
+    gone.map(drop).ok_or(Refused::Unknown(id))
 }
 
 async fn hasten_or_bring_back(db: &mut PgConnection, id: i64) -> Result<Act, Refused> {
@@ -75,12 +145,7 @@ async fn hasten_or_bring_back(db: &mut PgConnection, id: i64) -> Result<Act, Ref
 }
 
 async fn bring_back(db: &mut PgConnection, id: i64) -> Result<i64, Refused> {
-    let gone: Option<i64> =
-        sqlx::query_scalar("SELECT id FROM queue.job_history WHERE id = $1 FOR UPDATE")
-            .bind(id)
-            .fetch_optional(&mut *db)
-            .await?;
-    gone.ok_or(Refused::Unknown(id))?;
+    lock_finished(db, id).await?;
     let back: Option<i64> = sqlx::query_scalar(
         r#"
         INSERT INTO queue.job (queue, kind, version, priority, lane, payload, max_attempts, unique_key, trace,
@@ -104,7 +169,7 @@ async fn bring_back(db: &mut PgConnection, id: i64) -> Result<i64, Refused> {
 /// Takes a job that waits out of the queue; it is kept as cancelled. One that runs is asked to stop: it is told within a
 /// second, and soon after left off where it waits. If it comes to its end before that, it is what it is.
 pub async fn cancel(db: &mut PgConnection, id: i64, reason: &str) -> Result<Act, Refused> {
-    let mut tx = db.begin().await?;
+    let mut tx = deed(db).await?;
     let done = call_off(&mut tx, id, reason).await;
     end(tx, done).await
 }
@@ -119,20 +184,8 @@ async fn call_off(db: &mut PgConnection, id: i64, reason: &str) -> Result<Act, R
         None if is_finished(db, id).await? => return Err(Refused::Finished(id)),
         None => return Err(Refused::Unknown(id)),
     }
-    sqlx::query(
-        r#"
-        WITH gone AS (DELETE FROM queue.job WHERE id = $1 RETURNING *)
-        INSERT INTO queue.job_history (id, queue, kind, version, priority, lane, payload, attempt, max_attempts,
-            unique_key, trace, progress, errors, log, retried_from, limit_key, created_at, started_at, outcome, reason)
-        SELECT id, queue, kind, version, priority, lane, payload, attempt, max_attempts,
-            unique_key, trace, progress, errors, log, retried_from, limit_key, created_at, started_at, 'cancelled', $2
-        FROM gone
-        "#,
-    )
-    .bind(id)
-    .bind(reason)
-    .execute(db)
-    .await?;
+    let ended = take_out(db, &[id], reason).await?;
+    batch::note(db, &ended).await?;
     Ok(Act::Cancelled)
 }
 
@@ -150,7 +203,7 @@ async fn ask_to_stop(db: &mut PgConnection, id: i64, reason: &str) -> sqlx::Resu
 
 /// Removes a job that is not running, history included.
 pub async fn delete(db: &mut PgConnection, id: i64) -> Result<Act, Refused> {
-    let mut tx = db.begin().await?;
+    let mut tx = deed(db).await?;
     let done = remove(&mut tx, id).await;
     end(tx, done).await
 }
@@ -159,10 +212,18 @@ async fn remove(db: &mut PgConnection, id: i64) -> Result<Act, Refused> {
     match lock(db, id).await? {
         Some(RUNNING) => Err(Refused::Running(id)),
         Some(_) => {
-            sqlx::query("DELETE FROM queue.job WHERE id = $1")
-                .bind(id)
-                .execute(db)
-                .await?;
+            let batch_id: Option<i64> =
+                sqlx::query_scalar("DELETE FROM queue.job WHERE id = $1 RETURNING batch_id")
+                    .bind(id)
+                    .fetch_one(&mut *db)
+                    .await?;
+            let ended = Ended {
+                batch_id,
+                ended: 1,
+                failed: 0,
+                cancelled: 1,
+            };
+            batch::note(db, &[ended]).await?;
             Ok(Act::Deleted)
         }
         None if forget(db, id).await? => Ok(Act::Deleted),

@@ -10,8 +10,8 @@ use uuid::Uuid;
 
 use super::insert::interval;
 use super::ruled::Start;
-use crate::JobId;
 use crate::ruled::Way;
+use crate::{BatchId, JobId};
 
 /// A job that this process may run, under the epoch of its claim.
 #[derive(Debug)]
@@ -30,6 +30,10 @@ pub(crate) struct Claimed {
     pub(crate) trace: Option<String>,
     pub(crate) run_at: DateTime<Utc>,
     pub(crate) created_at: DateTime<Utc>,
+    /// What an attempt before it noted, as JSON.
+    pub(crate) progress: Option<String>,
+    /// The batch that it is part of.
+    pub(crate) batch: Option<BatchId>,
 }
 
 /// The place of a job in its queue.
@@ -133,7 +137,7 @@ pub(crate) async fn claim(
                 AND EXISTS (SELECT FROM queue.node n WHERE n.id = $1 AND n.lease_until > now())
         ))
         RETURNING id, epoch, queue, kind, version, priority, attempt, max_attempts, lane, payload::text, trace, run_at,
-            created_at
+            created_at, progress::text, batch_id
         "#,
     )
     .bind(node)
@@ -173,6 +177,8 @@ pub(super) fn read(row: &PgRow, wants: &[Want]) -> sqlx::Result<Claimed> {
         trace: row.try_get(10)?,
         run_at: row.try_get(11)?,
         created_at: row.try_get(12)?,
+        progress: row.try_get(13)?,
+        batch: row.try_get(14)?,
     })
 }
 

@@ -34,6 +34,7 @@ pub(crate) struct New {
     pub(crate) at: Option<DateTime<Utc>>,
     pub(crate) after: Duration,
     pub(crate) trace: Option<Arc<str>>,
+    pub(crate) batch: Option<i64>,
 }
 
 /// Inserts a job without a key.
@@ -41,8 +42,8 @@ pub(crate) async fn one(db: &mut PgConnection, new: &New) -> sqlx::Result<JobId>
     sqlx::query_scalar(
         r#"
         INSERT INTO queue.job (queue, kind, version, priority, max_attempts, payload, lane, trace, state, run_at,
-            limit_key)
-        SELECT $1, $2, $3, $4, $5, $6::text::jsonb, $7, $8, CASE WHEN run_at > now() THEN 1 ELSE 0 END, run_at, $11
+            limit_key, batch_id)
+        SELECT $1, $2, $3, $4, $5, $6::text::jsonb, $7, $8, CASE WHEN run_at > now() THEN 1 ELSE 0 END, run_at, $11, $12
         FROM (SELECT coalesce($9::timestamptz, now()) + $10::interval AS run_at) due
         RETURNING id
         "#,
@@ -58,6 +59,7 @@ pub(crate) async fn one(db: &mut PgConnection, new: &New) -> sqlx::Result<JobId>
     .bind(new.at)
     .bind(interval(new.after))
     .bind(&new.limit_key)
+    .bind(new.batch)
     .fetch_one(db)
     .await
 }
@@ -87,6 +89,7 @@ pub(crate) async fn keyed(
             .bind(interval(new.after))
             .bind(new.key.as_deref())
             .bind(&new.limit_key)
+            .bind(new.batch)
             .fetch_optional(&mut *db)
             .await?;
         match written {
@@ -103,8 +106,8 @@ pub(crate) async fn keyed(
 
 const IGNORE: &str = r#"
     INSERT INTO queue.job (queue, kind, version, priority, max_attempts, payload, lane, trace, state, run_at, unique_key,
-        limit_key)
-    SELECT $1, $2, $3, $4, $5, $6::text::jsonb, $7, $8, CASE WHEN run_at > now() THEN 1 ELSE 0 END, run_at, $11, $12
+        limit_key, batch_id)
+    SELECT $1, $2, $3, $4, $5, $6::text::jsonb, $7, $8, CASE WHEN run_at > now() THEN 1 ELSE 0 END, run_at, $11, $12, $13
     FROM (SELECT coalesce($9::timestamptz, now()) + $10::interval AS run_at) due
     ON CONFLICT (kind, unique_key) WHERE unique_key IS NOT NULL DO NOTHING
     RETURNING id, true
@@ -113,8 +116,8 @@ const IGNORE: &str = r#"
 const REPLACE: &str = r#"
     INSERT INTO queue.job AS j
         (queue, kind, version, priority, max_attempts, payload, lane, trace, state, run_at, unique_key,
-        limit_key)
-    SELECT $1, $2, $3, $4, $5, $6::text::jsonb, $7, $8, CASE WHEN run_at > now() THEN 1 ELSE 0 END, run_at, $11, $12
+        limit_key, batch_id)
+    SELECT $1, $2, $3, $4, $5, $6::text::jsonb, $7, $8, CASE WHEN run_at > now() THEN 1 ELSE 0 END, run_at, $11, $12, $13
     FROM (SELECT coalesce($9::timestamptz, now()) + $10::interval AS run_at) due
     ON CONFLICT (kind, unique_key) WHERE unique_key IS NOT NULL
         DO UPDATE SET payload = excluded.payload, version = excluded.version, limit_key = excluded.limit_key
@@ -125,8 +128,8 @@ const REPLACE: &str = r#"
 const POSTPONE: &str = r#"
     INSERT INTO queue.job AS j
         (queue, kind, version, priority, max_attempts, payload, lane, trace, state, run_at, unique_key,
-        limit_key)
-    SELECT $1, $2, $3, $4, $5, $6::text::jsonb, $7, $8, CASE WHEN run_at > now() THEN 1 ELSE 0 END, run_at, $11, $12
+        limit_key, batch_id)
+    SELECT $1, $2, $3, $4, $5, $6::text::jsonb, $7, $8, CASE WHEN run_at > now() THEN 1 ELSE 0 END, run_at, $11, $12, $13
     FROM (SELECT coalesce($9::timestamptz, now()) + $10::interval AS run_at) due
     ON CONFLICT (kind, unique_key) WHERE unique_key IS NOT NULL
         DO UPDATE SET payload = excluded.payload, version = excluded.version, limit_key = excluded.limit_key, run_at = excluded.run_at,
@@ -143,7 +146,7 @@ async fn holder(db: &mut PgConnection, new: &New) -> sqlx::Result<Option<JobId>>
         .await
 }
 
-/// Inserts jobs of one kind; those whose key is taken are left out. Says how many were inserted.
+/// Inserts jobs of one kind and of one batch or none; those whose key is taken are left out. Says how many were inserted.
 pub(crate) async fn many(db: &mut PgConnection, new: Vec<New>) -> sqlx::Result<u64> {
     let Some(first) = new.first() else {
         return Ok(0);
@@ -155,7 +158,7 @@ pub(crate) async fn many(db: &mut PgConnection, new: Vec<New>) -> sqlx::Result<u
     let statement = if keyed { MANY_KEYED } else { MANY };
     let (queue, kind, version) = (first.queue, first.kind, first.version);
     let (priority, max_attempts) = (first.priority, first.max_attempts);
-    let trace = first.trace.clone();
+    let (trace, batch) = (first.trace.clone(), first.batch);
     let mut payloads = Vec::with_capacity(new.len());
     let mut lanes = Vec::with_capacity(new.len());
     let mut keys = Vec::with_capacity(new.len());
@@ -177,6 +180,7 @@ pub(crate) async fn many(db: &mut PgConnection, new: Vec<New>) -> sqlx::Result<u
         .bind(lanes)
         .bind(keys)
         .bind(limit_keys)
+        .bind(batch)
         .execute(db)
         .await?;
     Ok(inserted.rows_affected())
@@ -184,15 +188,15 @@ pub(crate) async fn many(db: &mut PgConnection, new: Vec<New>) -> sqlx::Result<u
 
 const MANY: &str = r#"
     INSERT INTO queue.job (queue, kind, version, priority, max_attempts, trace, payload, lane, unique_key,
-        limit_key)
-    SELECT $1, $2, $3, $4, $5, $6, payload::jsonb, lane, key, limit_key
+        limit_key, batch_id)
+    SELECT $1, $2, $3, $4, $5, $6, payload::jsonb, lane, key, limit_key, $11
     FROM unnest($7::text[], $8::uuid[], $9::text[], $10::text[]) AS new (payload, lane, key, limit_key)
 "#;
 
 const MANY_KEYED: &str = r#"
     INSERT INTO queue.job (queue, kind, version, priority, max_attempts, trace, payload, lane, unique_key,
-        limit_key)
-    SELECT $1, $2, $3, $4, $5, $6, payload::jsonb, lane, key, limit_key
+        limit_key, batch_id)
+    SELECT $1, $2, $3, $4, $5, $6, payload::jsonb, lane, key, limit_key, $11
     FROM unnest($7::text[], $8::uuid[], $9::text[], $10::text[]) AS new (payload, lane, key, limit_key)
     ON CONFLICT (kind, unique_key) WHERE unique_key IS NOT NULL DO NOTHING
 "#;
