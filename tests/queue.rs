@@ -9,6 +9,7 @@ mod enqueue;
 mod history;
 mod outages;
 mod outcomes;
+mod producer;
 mod schedules;
 mod state_machine;
 mod working;

@@ -175,7 +175,7 @@ fn note_stale(settlements: &[Settlement], accepted: u64) {
 }
 
 /// Whether what was to be written is at fault, and not the way to the database.
-fn is_of_the_data(error: &sqlx::Error) -> bool {
+pub(crate) fn is_of_the_data(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Database(error) => error.code().is_some_and(|code| {
             // Data exceptions, constraints, and limits of the program such as the depth of JSON.
