@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row};
 use uuid::Uuid;
@@ -28,6 +28,8 @@ pub(crate) struct Claimed {
     pub(crate) trace: Option<String>,
     pub(crate) run_at: DateTime<Utc>,
     pub(crate) created_at: DateTime<Utc>,
+    /// How long it took to find the jobs of this claim.
+    pub(crate) search: Duration,
 }
 
 /// The place of a job in its queue.
@@ -45,6 +47,24 @@ impl Position {
         run_at: DateTime::UNIX_EPOCH,
         id: 0,
     };
+
+    /// The place of the first job that was to run so much earlier.
+    pub(crate) fn earlier(self, by: TimeDelta) -> Self {
+        Self {
+            run_at: self.run_at - by,
+            id: 0,
+            ..self
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn new(priority: i16, run_at: DateTime<Utc>, id: i64) -> Self {
+        Self {
+            priority,
+            run_at,
+            id,
+        }
+    }
 }
 
 impl Claimed {
@@ -114,7 +134,7 @@ pub(crate) async fn claim(
                 AND EXISTS (SELECT FROM queue.node n WHERE n.id = $1 AND n.lease_until > now())
         ))
         RETURNING id, epoch, queue, kind, version, priority, attempt, max_attempts, lane, payload::text, trace, run_at,
-            created_at
+            created_at, (extract(epoch FROM clock_timestamp() - statement_timestamp()) * 1000000)::bigint
         "#,
     )
     .bind(node)
@@ -154,6 +174,7 @@ fn read(row: &PgRow, wants: &[Want]) -> sqlx::Result<Claimed> {
         trace: row.try_get(10)?,
         run_at: row.try_get(11)?,
         created_at: row.try_get(12)?,
+        search: Duration::from_micros(u64::try_from(row.try_get::<i64, _>(13)?).unwrap_or(0)),
     })
 }
 
