@@ -13,8 +13,8 @@
 
 mod line;
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::PgPoolOptions;
@@ -49,6 +49,8 @@ pub struct Producer {
 #[derive(Debug)]
 struct Shared {
     db: PgPool,
+    /// When a connection last broke: those that were there then may have broken too.
+    broke: Arc<Mutex<Option<Instant>>>,
     wake: Wake,
     room: Arc<Semaphore>,
     plain: Line,
@@ -58,9 +60,11 @@ struct Shared {
 impl Producer {
     /// One that writes to the database of `pool` and rings `wake` after each commit. It connects when it is first used.
     pub fn new(pool: PgPool, wake: Wake) -> Self {
+        let broke = Arc::default();
         Self {
             shared: Arc::new(Shared {
-                db: connections(&pool),
+                db: connections(&pool, Arc::clone(&broke)),
+                broke,
                 wake,
                 room: Arc::new(Semaphore::new(ROOM as usize)),
                 plain: Line::default(),
@@ -161,19 +165,25 @@ impl Shared {
             Ok(Ok(written)) => Ok(written),
             Ok(Err(error)) if is_answer(&error) => {
                 if !is_of_the_data(&error) {
-                    give_up(db);
+                    self.give_up(db);
                 }
                 Err(Failure::Certain(error))
             }
             Ok(Err(error)) => {
-                give_up(db);
+                self.give_up(db);
                 Err(Failure::Unknown(error))
             }
             Err(_) => {
-                give_up(db);
+                self.give_up(db);
                 Err(Failure::Unknown(sqlx::Error::PoolTimedOut))
             }
         }
+    }
+
+    /// Whatever is wrong with it, a new one is no worse.
+    fn give_up(&self, db: PoolConnection<Postgres>) {
+        *self.broke.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        drop(db.detach());
     }
 }
 
@@ -240,20 +250,18 @@ fn is_answer(error: &sqlx::Error) -> bool {
     }
 }
 
-/// Whatever is wrong with it, a new one is no worse.
-fn give_up(db: PoolConnection<Postgres>) {
-    drop(db.detach());
-}
-
-fn connections(pool: &PgPool) -> PgPool {
+fn connections(pool: &PgPool, broke: Arc<Mutex<Option<Instant>>>) -> PgPool {
     let options = pool.connect_options().as_ref().clone();
     PgPoolOptions::new()
         .max_connections(u32::try_from(AT_ONCE + KEYED_AT_ONCE).unwrap_or(u32::MAX))
         .acquire_timeout(Duration::from_secs(5))
         .test_before_acquire(false)
-        .before_acquire(|db, meta| {
+        .before_acquire(move |db, meta| {
+            let broke = *broke.lock().unwrap_or_else(PoisonError::into_inner);
             Box::pin(async move {
-                if meta.idle_for > SILENCE {
+                // Used last before that.
+                let in_doubt = broke.is_some_and(|broke| broke.elapsed() <= meta.idle_for);
+                if meta.idle_for > SILENCE || in_doubt {
                     db.ping().await?;
                 }
                 Ok(true)
