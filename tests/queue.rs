@@ -2,7 +2,7 @@
 
 mod admin;
 mod cancel;
-mod cast;
+pub mod cast;
 mod cost;
 mod deaths;
 mod enqueue;
