@@ -161,6 +161,8 @@ fn what_the_doors_share_knows_no_door() {
             "src/console",
             "src/intake",
             "src/commands",
+            // Puts the parts together.
+            "src/app.rs",
             "src/serve.rs",
             "src/cli",
             "src/dev",

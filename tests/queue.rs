@@ -3,7 +3,7 @@
 mod admin;
 mod batches;
 mod cancel;
-mod cast;
+pub mod cast;
 mod checkpoints;
 mod cost;
 mod counts;
@@ -14,6 +14,7 @@ mod halfway;
 mod history;
 mod outages;
 mod outcomes;
+mod producer;
 mod rules;
 mod schedules;
 mod state_machine;

@@ -47,7 +47,7 @@ pub async fn schedules(db: &mut PgConnection) -> sqlx::Result<Vec<ScheduleRow>> 
 async fn question(db: &mut PgConnection) -> sqlx::Result<Transaction<'_, Postgres>> {
     let mut tx = db.begin().await?;
     sqlx::raw_sql(
-        "SET LOCAL statement_timeout = '2s'; SET LOCAL plan_cache_mode = force_custom_plan",
+        "SET LOCAL statement_timeout = '2s'; SET LOCAL plan_cache_mode = force_custom_plan; SET LOCAL jit = off",
     )
     .execute(&mut *tx)
     .await?;
@@ -58,7 +58,7 @@ async fn question(db: &mut PgConnection) -> sqlx::Result<Transaction<'_, Postgre
 async fn deed(db: &mut PgConnection) -> sqlx::Result<Transaction<'_, Postgres>> {
     let mut tx = db.begin().await?;
     sqlx::raw_sql(
-        "SET LOCAL statement_timeout = '10s'; SET LOCAL plan_cache_mode = force_custom_plan",
+        "SET LOCAL statement_timeout = '10s'; SET LOCAL plan_cache_mode = force_custom_plan; SET LOCAL jit = off",
     )
     .execute(&mut *tx)
     .await?;

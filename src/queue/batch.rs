@@ -197,5 +197,6 @@ fn written(job: Enqueue) -> Result<Value, EnqueueError> {
         "lane": new.lane,
         "trace": new.trace.as_deref(),
         "unique_key": new.key,
+        "limit_key": new.limit_key,
     }))
 }

@@ -12,9 +12,9 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::claims;
-use crate::lane::Lane;
+use crate::lane::{Got, Lane};
 use crate::ruled::{Round, Way};
-use crate::store::claim::{Claimed, Position, Want};
+use crate::store::claim::{Claimed, Want};
 use crate::store::settle::{Fate, Settlement};
 use pool::Pool;
 
@@ -239,12 +239,19 @@ impl Desk {
         self.unwritten() == 0 && self.under_way.load(Ordering::Acquire) == 0
     }
 
+    /// Whether no job is held, to run or to be run.
+    pub(crate) fn is_idle(&self) -> bool {
+        let held = |pool: &Pool| pool.held.load(Ordering::Acquire) > 0;
+        !self.pools.iter().any(held)
+    }
+
     /// Waits until there is something to exchange; `can_claim` says whether claims are possible at all.
     pub(crate) async fn exchange(self: &Arc<Self>, can_claim: impl Fn() -> bool) -> Exchange {
         loop {
             let rung = self.bell.notified();
             let closed = self.closed.load(Ordering::Acquire);
-            let (wants, seen) = if !closed && can_claim() {
+            let may_claim = !closed && can_claim();
+            let (wants, seen) = if may_claim {
                 self.reserve()
             } else {
                 (Vec::new(), Vec::new())
@@ -261,7 +268,8 @@ impl Desk {
                         self.bell.notify_one();
                     }
                 }
-                due
+                let look = if may_claim { self.next_look() } else { None };
+                due.into_iter().chain(look).min()
             };
             if !wants.is_empty() || !settlements.is_empty() {
                 let mut exchange = Exchange::new(self.clone(), settlements);
@@ -279,6 +287,17 @@ impl Desk {
         }
     }
 
+    /// When a claim from the front is due of which one that went on further behind has put off.
+    fn next_look(&self) -> Option<Instant> {
+        let has_room = |pool: &&Pool| pool.held.load(Ordering::Acquire) < pool.concurrency;
+        let lanes = self
+            .pools
+            .iter()
+            .filter(has_room)
+            .flat_map(|pool| &pool.queues);
+        lanes.filter_map(Lane::owes).min()
+    }
+
     fn receive(&self, wants: &[Want], seen: &[u64], claimed: Claims) {
         let Claims {
             jobs: mut claimed,
@@ -291,11 +310,13 @@ impl Desk {
         }
         self.claims.made(&claimed);
         let mut by_pool: Vec<Vec<Claimed>> = self.pools.iter().map(|_| Vec::new()).collect();
-        let mut counts: HashMap<Arc<str>, (usize, Option<Position>)> = HashMap::new();
+        let mut counts: HashMap<Arc<str>, Got> = HashMap::new();
         for job in claimed {
-            let (count, last) = counts.entry(job.queue.clone()).or_default();
-            *count += 1;
-            *last = (*last).max(Some(job.position()));
+            let got = counts.entry(job.queue.clone()).or_default();
+            got.count += 1;
+            got.last = got.last.max(Some(job.position()));
+            // The first row that was found tells best how long the search for all of them took.
+            got.search = Some(got.search.map_or(job.search, |least| least.min(job.search)));
             if let Some(pool) = self.by_queue.get(&job.queue) {
                 by_pool[*pool].push(job);
             }
@@ -304,8 +325,8 @@ impl Desk {
             let Some(pool) = self.by_queue.get(&want.queue) else {
                 continue;
             };
-            let (got, last) = counts.get(&want.queue).copied().unwrap_or((0, None));
-            let missing = want.most.saturating_sub(got);
+            let got = counts.get(&want.queue).copied().unwrap_or_default();
+            let missing = want.most.saturating_sub(got.count);
             let pool = &self.pools[*pool];
             pool.held.fetch_sub(missing, Ordering::AcqRel);
             let mut lanes = pool.queues.iter();
@@ -314,7 +335,7 @@ impl Desk {
             };
             match ruled.get(&number) {
                 Some(round) => lane.came_round(round, missing, *seen),
-                None => lane.reached(want, missing, last, *seen),
+                None => lane.reached(want, missing, &got, *seen),
             }
         }
         for (number, jobs) in by_pool.into_iter().enumerate() {

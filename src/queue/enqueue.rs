@@ -1,5 +1,6 @@
 //! Put jobs into the queue, as part of the caller's transaction.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -49,6 +50,26 @@ pub enum EnqueueError {
     /// The database refused.
     #[error("could not write to the queue")]
     Database(#[from] sqlx::Error),
+    /// A [`Producer`](crate::Producer) could not write it together with others. It was not enqueued.
+    #[error("could not write to the queue")]
+    NotWritten(#[source] Arc<sqlx::Error>),
+    /// The connection broke while a [`Producer`](crate::Producer) wrote it: it may have been enqueued or not.
+    #[error("the connection to the queue broke, and whether the job is in it is not known")]
+    Unknown(#[source] Arc<sqlx::Error>),
+    /// The [`Producer`](crate::Producer) takes nothing more. It was not enqueued.
+    #[error("the producer is closed")]
+    Closed,
+}
+
+impl EnqueueError {
+    /// What the database or the way to it said, if that is what went wrong.
+    pub fn database(&self) -> Option<&sqlx::Error> {
+        match self {
+            Self::Database(error) => Some(error),
+            Self::NotWritten(error) | Self::Unknown(error) => Some(error),
+            Self::Payload { .. } | Self::Nul(_) | Self::LongKey(_) | Self::Closed => None,
+        }
+    }
 }
 
 /// Enqueues `job`: it runs if and only if the transaction of `db` commits.
@@ -104,6 +125,12 @@ pub fn job<J: Job>(job: &J) -> Enqueue {
         at: None,
         after: Duration::ZERO,
         batch: None,
+    }
+}
+
+impl<J: Job> From<&J> for Enqueue {
+    fn from(job: &J) -> Self {
+        self::job(job)
     }
 }
 
@@ -170,13 +197,18 @@ impl Enqueue {
 
     /// Enqueues it: it runs if and only if the transaction of `db` commits.
     pub async fn enqueue(self, db: &mut PgConnection) -> Result<Enqueued, EnqueueError> {
-        let clash = self.key.as_ref().map(|key| key.clash);
+        let clash = self.clash();
         let new = self.checked()?;
         let enqueued = match clash {
             None => Enqueued::New(insert::one(db, &new).await?),
             Some(clash) => insert::keyed(db, &new, clash).await?,
         };
         Ok(enqueued)
+    }
+
+    /// What its key does to a job that has the same, if it has one.
+    pub(crate) fn clash(&self) -> Option<Clash> {
+        self.key.as_ref().map(|key| key.clash)
     }
 
     /// The row, if the database can hold it: nothing that it refuses may spoil the caller's transaction.

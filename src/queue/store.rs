@@ -27,6 +27,16 @@ pub(crate) enum Claim {
     Cancelled,
 }
 
+/// Makes a connection one for inserts that are always planned the same way, and that does not wait for ever.
+pub(crate) async fn set_up_for_inserts(db: &mut PgConnection) -> sqlx::Result<()> {
+    sqlx::raw_sql(
+        "SET jit = off; SET plan_cache_mode = force_generic_plan; SET statement_timeout = '30s'",
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
 /// Holds a running job for the transaction if it is still of this claim.
 pub(crate) async fn lock_claim(
     db: &mut PgConnection,

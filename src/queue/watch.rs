@@ -15,8 +15,10 @@ use crate::store;
 use crate::store::age;
 use crate::store::claim::{self, Glance};
 
-/// The longest time between two looks, less up to a quarter by chance.
+/// The longest time between two looks while jobs run, less up to a quarter by chance: one of them may be asked to stop.
 const LONGEST: Duration = Duration::from_secs(1);
+/// The same while none does. Whatever comes in is told of; looking as well is for what was not heard.
+const LONGEST_IDLE: Duration = Duration::from_millis(2250);
 /// The shortest.
 const SHORTEST: Duration = Duration::from_millis(50);
 
@@ -54,8 +56,13 @@ impl Watch {
                 }
             }
             tokio::time::sleep_until(began + SHORTEST).await;
-            let spread = LONGEST.mul_f64(rand::random::<f64>() / 4.0);
-            self.outlook.wait(began + LONGEST - spread).await;
+            let longest = if self.desk.is_idle() {
+                LONGEST_IDLE
+            } else {
+                LONGEST
+            };
+            let spread = longest.mul_f64(rand::random::<f64>() / 4.0);
+            self.outlook.wait(began + longest - spread).await;
         }
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row};
 use uuid::Uuid;
@@ -34,6 +34,8 @@ pub(crate) struct Claimed {
     pub(crate) progress: Option<String>,
     /// The batch that it is part of.
     pub(crate) batch: Option<BatchId>,
+    /// How long it took to find the jobs of this claim.
+    pub(crate) search: Duration,
 }
 
 /// The place of a job in its queue.
@@ -51,6 +53,24 @@ impl Position {
         run_at: DateTime::UNIX_EPOCH,
         id: 0,
     };
+
+    /// The place of the first job that was to run so much earlier.
+    pub(crate) fn earlier(self, by: TimeDelta) -> Self {
+        Self {
+            run_at: self.run_at - by,
+            id: 0,
+            ..self
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn new(priority: i16, run_at: DateTime<Utc>, id: i64) -> Self {
+        Self {
+            priority,
+            run_at,
+            id,
+        }
+    }
 }
 
 impl Claimed {
@@ -137,7 +157,8 @@ pub(crate) async fn claim(
                 AND EXISTS (SELECT FROM queue.node n WHERE n.id = $1 AND n.lease_until > now())
         ))
         RETURNING id, epoch, queue, kind, version, priority, attempt, max_attempts, lane, payload::text, trace, run_at,
-            created_at, progress::text, batch_id
+            created_at, progress::text, batch_id,
+            (extract(epoch FROM clock_timestamp() - statement_timestamp()) * 1000000)::bigint
         "#,
     )
     .bind(node)
@@ -179,6 +200,7 @@ pub(super) fn read(row: &PgRow, wants: &[Want]) -> sqlx::Result<Claimed> {
         created_at: row.try_get(12)?,
         progress: row.try_get(13)?,
         batch: row.try_get(14)?,
+        search: Duration::from_micros(u64::try_from(row.try_get::<i64, _>(15)?).unwrap_or(0)),
     })
 }
 

@@ -1,6 +1,7 @@
 //! New rows: one, one with a key, many.
 
 mod copy;
+mod group;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,10 +14,14 @@ use uuid::Uuid;
 use crate::key::Clash;
 use crate::{Enqueued, JobId};
 
+pub(crate) use group::group;
+
 /// From so many rows on a copy is faster than a statement, though it takes one more round trip.
 const WORTH_A_COPY: usize = 200;
 /// Most rows of one statement.
 pub(crate) const MOST: usize = 5000;
+/// Most jobs of different callers in one statement: more are no faster, and all wait until the last is written.
+pub(crate) const MOST_OF_A_GROUP: usize = 500;
 
 /// A row to be.
 #[derive(Debug)]

@@ -103,8 +103,8 @@ pub(crate) async fn first(
 
 /// The jobs of a queue that could run next, where lanes take turns: the first of each lane, then the second of each.
 ///
-/// Lanes that may start nothing are left out if `limited`. Jobs without a lane are as those of one lane. Of a lane as many
-/// are looked at as its turn may come to.
+/// Lanes that may start nothing are left out if `limited`. Of a lane as many jobs are looked at as its turn may come to. Jobs
+/// without a lane take turns with the lanes once they are near the front of the queue: no index finds them further behind.
 pub(crate) async fn by_turns(
     db: &mut PgConnection,
     want: &Want,
@@ -164,11 +164,12 @@ pub(crate) async fn by_turns(
                     ORDER BY j.priority, j.run_at, j.id LIMIT least(room, $2, greatest(1, 4 * $2 / open.count))
                 ) ready
                 UNION ALL
-                (SELECT j.id, j.kind, j.lane, j.limit_key, false, j.priority, j.run_at
+                SELECT id, kind, lane, limit_key, false, priority, run_at
+                FROM (SELECT j.id, j.kind, j.version, j.lane, j.limit_key, j.priority, j.run_at
                     FROM queue.job j
-                    WHERE j.queue = $1 AND j.state = 0 AND j.lane IS NULL
-                        AND (cardinality($3::text[]) = 0 OR (j.kind || '@' || j.version) <> ALL ($3::text[]))
-                    ORDER BY j.priority, j.run_at, j.id LIMIT $2)
+                    WHERE j.queue = $1 AND j.state = 0
+                    ORDER BY j.priority, j.run_at, j.id LIMIT 4 * $2) front
+                WHERE lane IS NULL AND (cardinality($3::text[]) = 0 OR (kind || '@' || version) <> ALL ($3::text[]))
                 UNION ALL
                 SELECT held.*
                 FROM (SELECT *, count(*) OVER () AS count FROM piles) piles CROSS JOIN LATERAL (
@@ -251,7 +252,7 @@ pub(crate) async fn take(
             SELECT ctid FROM queue.job WHERE id = ANY ($2) AND state IN (0, 4) FOR UPDATE SKIP LOCKED
         )) AND EXISTS (SELECT FROM queue.node n WHERE n.id = $1 AND n.lease_until > now())
         RETURNING id, epoch, queue, kind, version, priority, attempt, max_attempts, lane, payload::text, trace, run_at,
-            created_at
+            created_at, progress::text, batch_id, 0::bigint
         "#,
     )
     .bind(node)
