@@ -26,7 +26,9 @@ use crate::store::settle::{Fate, Settlement, settle};
 /// How many exchanges go on at once; more is no faster.
 pub(crate) const AT_ONCE: usize = 2;
 /// An exchange that takes longer is given up, its connection with it.
-pub(crate) const LONGEST: Duration = Duration::from_secs(30);
+///
+/// A connection that went half-open says nothing: until then all that waits for it stands still.
+pub(crate) const LONGEST: Duration = Duration::from_secs(10);
 /// How long to wait after the first failure, and at most.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
 /// For so long kinds that were not understood are passed over.

@@ -23,7 +23,7 @@ const LONGEST_IDLE: Duration = Duration::from_millis(2250);
 const SHORTEST: Duration = Duration::from_millis(50);
 
 /// A look that takes longer is given up, its connection with it.
-const LONGEST_LOOK: Duration = Duration::from_secs(30);
+const LONGEST_LOOK: Duration = Duration::from_secs(10);
 /// How long a job waits behind more urgent ones before it goes ahead of them.
 const AGE: Duration = Duration::from_secs(60);
 /// Of so many jobs that are finished one at most is such a job, so that what is urgent stays so. At each look it is one in

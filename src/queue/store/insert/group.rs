@@ -20,12 +20,14 @@ pub(crate) async fn group(
     }
     let mut ids: Vec<JobId> = sqlx::query_scalar(
         r#"
-        INSERT INTO queue.job (queue, kind, version, priority, max_attempts, payload, lane, trace, state, run_at)
+        INSERT INTO queue.job (queue, kind, version, priority, max_attempts, payload, lane, trace, state, run_at,
+            limit_key)
         SELECT queue, kind, version, priority, max_attempts, payload::jsonb, lane, trace,
-            CASE WHEN run_at > now() THEN 1 ELSE 0 END, run_at
+            CASE WHEN run_at > now() THEN 1 ELSE 0 END, run_at, limit_key
         FROM unnest($1::text[], $2::text[], $3::smallint[], $4::smallint[], $5::smallint[], $6::text[], $7::uuid[],
-                $8::text[], $9::timestamptz[], $10::bigint[]) WITH ORDINALITY
-            AS new (queue, kind, version, priority, max_attempts, payload, lane, trace, at, after, place)
+                $8::text[], $9::timestamptz[], $10::bigint[], $11::text[]) WITH ORDINALITY
+            AS new (queue, kind, version, priority, max_attempts, payload, lane, trace, at, after, limit_key,
+                place)
         CROSS JOIN LATERAL (
             SELECT coalesce(at, now()) + after * interval '1 microsecond' AS run_at
         ) due
@@ -43,6 +45,7 @@ pub(crate) async fn group(
     .bind(rows.traces)
     .bind(rows.ats)
     .bind(rows.afters)
+    .bind(rows.limit_keys)
     .fetch_all(db)
     .await?;
     ids.sort_unstable();
@@ -62,6 +65,7 @@ struct Rows<'a> {
     ats: Vec<Option<chrono::DateTime<chrono::Utc>>>,
     /// In microseconds.
     afters: Vec<i64>,
+    limit_keys: Vec<&'a str>,
 }
 
 impl<'a> Rows<'a> {
@@ -77,6 +81,7 @@ impl<'a> Rows<'a> {
             traces: Vec::with_capacity(count),
             ats: Vec::with_capacity(count),
             afters: Vec::with_capacity(count),
+            limit_keys: Vec::with_capacity(count),
         }
     }
 
@@ -92,5 +97,6 @@ impl<'a> Rows<'a> {
         self.ats.push(new.at);
         let after = i64::try_from(new.after.as_micros());
         self.afters.push(after.unwrap_or(i64::MAX));
+        self.limit_keys.push(&new.limit_key);
     }
 }
