@@ -7,7 +7,7 @@ use domain::actor::{Act, Actor};
 use domain::clock::Clock;
 use domain::id::{LeadId, OrgId};
 use domain::store::{Db, Tx, orgs};
-use queue::{Attempt, Job, JobId, JobResult, Outcome, Wake, enqueue_many};
+use queue::{Attempt, Batch, Job, JobId, JobResult, Outcome, Wake};
 use serde_json::json;
 use sqlx::PgConnection;
 
@@ -68,7 +68,7 @@ impl Ctx {
         Ok(())
     }
 
-    /// Leaves one job for each active org, all in one transaction: the body of a sweep.
+    /// Leaves one job for each active org, all in one transaction and one batch: the body of a sweep.
     pub(crate) async fn for_each_org<J: Job>(
         &self,
         attempt: &Attempt,
@@ -78,9 +78,10 @@ impl Ctx {
         attempt.fence(&mut tx).await?;
         let orgs = active_orgs(&mut tx).await?;
         let jobs: Vec<_> = orgs.into_iter().map(job).collect();
-        enqueue_many(&mut tx, &jobs).await?;
+        let count = jobs.len();
+        let batch = Batch::new(attempt.kind).enqueue(&mut tx, jobs).await?;
         self.commit(tx).await?;
-        Ok(Outcome::DoneWith(json!({"orgs": jobs.len()})))
+        Ok(Outcome::DoneWith(json!({"orgs": count, "batch": batch})))
     }
 
     /// The circumstances of what a job does in `org`.

@@ -3,7 +3,7 @@
 use domain::clock::Timestamp;
 use domain::command;
 use domain::id::{LeadId, OrgId, RunId};
-use queue::{Attempt, Job, JobResult, Key, Outcome, enqueue, enqueue_many};
+use queue::{Attempt, Job, JobResult, Key, Outcome, enqueue_many};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -64,7 +64,8 @@ impl Job for RefreshOrgScores {
         enqueue_many(&mut tx, &news).await?;
         if let Some(next) = chunk.next {
             let (org, due_at, after) = (self.org, self.due_at, Some(next));
-            enqueue(&mut tx, &Self { org, due_at, after }).await?;
+            let next = Self { org, due_at, after };
+            attempt.enqueue_beside(&mut tx, &next).await?;
         }
         ctx.commit(tx).await?;
 

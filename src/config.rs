@@ -29,6 +29,8 @@ pub struct Config {
     pub intake: Intake,
     /// The signed-in part of the web side.
     pub console: Console,
+    /// What becomes of jobs that are finished.
+    pub queue: Queue,
     /// The pools of `leadmill work`.
     pub worker: Worker,
     /// How mail leaves.
@@ -144,6 +146,20 @@ impl Default for Console {
             session_idle: Span::hours(12),
             session_lifetime: Span::hours(24 * 14),
         }
+    }
+}
+
+/// Section `[queue]`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Queue {
+    /// For how many days finished jobs are kept, with their results, errors and log lines; dead letters too.
+    pub keep_days: u16,
+}
+
+impl Default for Queue {
+    fn default() -> Self {
+        Self { keep_days: 14 }
     }
 }
 

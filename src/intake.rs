@@ -2,6 +2,7 @@
 
 pub mod accept;
 pub mod form;
+pub mod together;
 pub mod trpc_capture;
 
 use axum::Router;

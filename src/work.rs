@@ -142,6 +142,7 @@ pub async fn start(
         .pools(pools)
         .schedules(jobs::schedules())
         .lease(config.worker.lease.get())
+        .keep_days(config.queue.keep_days)
         .wake(wake)
         .start()
         .await

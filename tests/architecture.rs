@@ -159,6 +159,8 @@ fn what_the_doors_share_knows_no_door() {
             "src/api",
             "src/console",
             "src/intake",
+            // Puts the parts together.
+            "src/app.rs",
             "src/serve.rs",
             "src/cli",
             "src/dev",

@@ -1,5 +1,7 @@
 //! The command line: what it says, and the exit code that says it to scripts.
 
+mod together;
+
 use std::process::{Command, Stdio};
 
 use insta::assert_snapshot;

@@ -94,6 +94,9 @@ grace = "soon"
 public_url = "leads.example.com"
 lease = "10s"
 
+[queue]
+keep_days = 0
+
 [worker]
 lease = "1s"
 

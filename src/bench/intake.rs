@@ -25,7 +25,7 @@ use crate::stop::Stop;
 use crate::web::view::Views;
 
 /// Senders, each with a connection that it keeps.
-const SENDERS: usize = 16;
+const SENDERS: usize = 64;
 const GRACE: Duration = Duration::from_secs(5);
 
 /// Sends a number of captures through every layer of the web side, on loopback: from the first byte of the first request to

@@ -1,5 +1,7 @@
 //! The limit: the same work by hand-written statements on bare tables, with no job run in between.
 
+pub(super) mod coalesced;
+
 use std::time::{Duration, Instant};
 
 use anyhow::Context;

@@ -69,6 +69,11 @@ fn counts(config: &Config) -> Vec<Rule> {
             "http.body_limit",
             "must be at least 1024 bytes".into(),
         ),
+        (
+            (1..=3650).contains(&config.queue.keep_days),
+            "queue.keep_days",
+            "must be from 1 to 3650".into(),
+        ),
         at_least_one("intake.per_ip_per_minute", intake.per_ip_per_minute),
         at_least_one("intake.per_ip_burst", intake.per_ip_burst),
         at_least_one("intake.per_org_per_minute", intake.per_org_per_minute),

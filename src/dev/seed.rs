@@ -236,7 +236,7 @@ async fn send(app: &App, org: OrgId, sample: &Sample) -> Result<()> {
         received_at: app.clock.now(),
     };
     let tx = app.db.org(org).await?;
-    keep(app, tx, &event).await?;
+    keep(&app.wake, tx, &event).await?;
     Ok(())
 }
 

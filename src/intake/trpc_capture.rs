@@ -3,12 +3,13 @@
 use domain::id::{IntakeEventId, OrgId};
 use domain::lead::SourceCategory;
 use domain::normalise;
-use domain::store::intake_events::{self, NewEvent};
+use domain::store::intake_events::NewEvent;
 use domain::submission::Submission;
 use serde_json::{Map, Value, json};
 use tracing::{error, warn};
 
-use super::accept::{Kept, NotKept, keep};
+use super::accept::{Kept, NotKept};
+use super::together::Answer;
 use crate::app::App;
 use crate::web::trpc::Context;
 use crate::web::trpc::error::{Code, Failed};
@@ -81,13 +82,6 @@ async fn keep_capture(
     capture: &Capture,
 ) -> Result<Option<Kept>, Refused> {
     let Context { client, body, .. } = context;
-    let mut tx = app.db.org(capture.org).await?;
-    if !intake_events::is_served(&mut tx, capture.org).await? {
-        return Ok(None);
-    }
-    let allowed = app.limits.org(capture.org.uuid());
-    allowed.map_err(|wait| Refused::TooMany(wait.0))?;
-
     let id = IntakeEventId::new();
     let key = match client.idempotency_key() {
         Some(key) => format!("key:{key}:{}", context.index),
@@ -113,7 +107,11 @@ async fn keep_capture(
         spam: capture.spam,
         received_at: app.clock.now(),
     };
-    Ok(Some(keep(app, tx, &event).await?))
+    match app.arrivals.keep(&event).await? {
+        Answer::Kept(kept) => Ok(Some(kept)),
+        Answer::NotServed => Ok(None),
+        Answer::TooMany(seconds) => Err(Refused::TooMany(seconds)),
+    }
 }
 
 /// A lead as the caller described it, and for whom.

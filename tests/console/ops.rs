@@ -2,7 +2,7 @@
 
 use axum::http::StatusCode;
 use domain::member::Role;
-use queue::admin;
+use queue::admin::{self, Scope};
 use serde_json::json;
 
 use super::{Browser, assert_labelled};
@@ -249,7 +249,7 @@ async fn a_job_says_why_it_waits() {
     );
 
     let mut db = world.pool.acquire().await.unwrap();
-    admin::pause_queue(&mut db, "mail").await.unwrap();
+    admin::pause(&mut db, Scope::Queue, "mail").await.unwrap();
     let page = browser.get(&path).await;
     assert!(
         page.words().contains("The queue mail is paused"),

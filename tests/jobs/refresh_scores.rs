@@ -27,9 +27,17 @@ async fn every_active_org_is_scored_anew_and_no_other() {
     assert_eq!(drained.failures(), []);
     assert_eq!(
         results(&world, "refresh_scores").await,
-        [("completed".to_owned(), Some(json!({"orgs": 2})))]
+        [("completed".to_owned(), Some(json!({"orgs": 2, "batch": 1})))]
     );
     assert_eq!(drained.count("refresh_org_scores"), 2);
+    let mut db = world.pool.acquire().await.unwrap();
+    let batch = queue::admin::batch(&mut db, 1).await.unwrap().unwrap();
+    assert_eq!(
+        (batch.name.as_str(), batch.state.as_str()),
+        ("refresh_scores", "completed")
+    );
+    assert_eq!((batch.total, batch.done), (2, 2));
+    drop(db);
     for (org, scored) in [(org, true), (second, true), (closed, false)] {
         assert_eq!(leads(&world, org).await[0].score_total.is_some(), scored);
     }

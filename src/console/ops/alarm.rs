@@ -75,7 +75,7 @@ impl Facts {
                     "{} of {}: {}",
                     counted(worst.count, "dead letter"),
                     worst.kind,
-                    worst.fingerprint
+                    worst.error
                 ),
                 url: format!("{PATH}?finished=true&state=discarded&kind={}", worst.kind),
             });

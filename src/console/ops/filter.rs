@@ -14,7 +14,7 @@ use crate::console::words::{self, Choice};
 const A_PAGE: i64 = 50;
 /// Where the table is.
 pub(super) const PATH: &str = "/ops/jobs";
-const LIVE: [&str; 4] = ["ready", "running", "scheduled", "parked"];
+const LIVE: [&str; 5] = ["ready", "running", "scheduled", "parked", "held"];
 const FINISHED: [&str; 4] = ["completed", "skipped", "discarded", "cancelled"];
 
 /// What the address asks for.
@@ -75,7 +75,7 @@ impl Asked {
             },
         };
         given.finish()?;
-        let known = if finished { FINISHED } else { LIVE };
+        let known: &[&str] = if finished { &FINISHED } else { &LIVE };
         if let Some(state) = state.filter(|state| !known.contains(&state.as_str())) {
             let message = format!("{state} is none of {}", known.join(", "));
             return Err(Refused::field("state", "invalid", message));

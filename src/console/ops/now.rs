@@ -121,7 +121,11 @@ pub(super) async fn show(
     } else {
         Facts::default()
     };
-    facts.failures = in_time(admin::failures(&mut tx, share).await)?.unwrap_or_default();
+    let dead = admin::DeadFilter {
+        lane: sight.lane,
+        ..admin::DeadFilter::default()
+    };
+    facts.failures = in_time(admin::dead(&mut tx, &dead).await)?.unwrap_or_default();
     facts.failing = in_time(admin::failing(&mut tx, share).await)?.unwrap_or_default();
     let reader = Reader::new(&mut tx, app.clock.now(), session.zone, [].into_iter()).await?;
 

@@ -30,7 +30,7 @@ impl StateMark {
                     "running" | "begun" => "working",
                     "failed" => "lost",
                     "completed" => "won",
-                    "parked" => "deal",
+                    "parked" | "held" => "deal",
                     _ => "intake",
                 },
             ),
@@ -94,7 +94,7 @@ impl Reader {
 
     pub(super) fn row(&self, job: &JobRow) -> Row {
         let finished = job.finished_at;
-        let waits = job.state == "ready" || job.state == "parked";
+        let waits = matches!(&*job.state, "ready" | "parked" | "held");
         let could_run = job.run_at.unwrap_or(job.created_at).max(job.created_at);
         let waited = if waits {
             Some(self.now - could_run)

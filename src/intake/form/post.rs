@@ -201,7 +201,7 @@ async fn take(
         Repeat::Known(id) => id,
         Repeat::Key(key) => {
             let event = event(client, &form, &sent, &body, &key, now);
-            match keep(app, tx, &event).await? {
+            match keep(&app.wake, tx, &event).await? {
                 Kept::Other(_) if key.starts_with("key:") => return Err(Refused::KeyReused),
                 Kept::New(id) | Kept::Same(id) | Kept::Other(id) => id,
             }
