@@ -6,6 +6,7 @@ use chrono::TimeDelta;
 use domain::clock::Timestamp;
 use domain::id::{MessageId, UserId};
 use domain::mail::{MailStream, NewMail};
+use domain::normalise;
 use domain::store::scope::enter_org;
 use domain::store::{mail_ledger, members, orgs, sessions};
 use queue::{Attempt, Job, JobResult, Key, Outcome, enqueue};
@@ -41,7 +42,7 @@ impl Job for SendSignInLink {
 
     /// Asking again while the first is on its way makes no second one.
     fn key(&self) -> Option<Key> {
-        Some(Key::of(self.email.trim().to_lowercase()))
+        Some(Key::of(normalise::address(&self.email)))
     }
 
     async fn run(&self, ctx: &Ctx, attempt: &Attempt) -> JobResult {

@@ -24,8 +24,8 @@ async fn a_large_org_is_done_in_chunks() {
     let (world, org, boss) = staffed_at("2030-03-05T03:00:00Z").await;
     let mut tx = world.db.org(org).await.unwrap();
     sqlx::query(
-        "INSERT INTO leads (id, org_id, first_name, last_name, email, capture_channel, status, created_at) \
-         SELECT gen_random_uuid(), $1, 'Jane', 'Smith', 'jane-' || n || '@example.com', 'api', 'new', $3 \
+        "INSERT INTO leads (id, org_id, first_name, last_name, email, email_norm, capture_channel, status, created_at) \
+         SELECT gen_random_uuid(), $1, 'Jane', 'Smith', 'jane-' || n || '@example.com', 'jane-' || n || '@example.com', 'api', 'new', $3 \
          FROM generate_series(1, $2) n",
     )
     .bind(org)
