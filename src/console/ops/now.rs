@@ -3,6 +3,7 @@
 use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::Response;
+use domain::store::mail_ledger;
 use queue::admin::{self, DatabaseRow, FailureRow, NodeRow, QueueRow, ScheduleRow, Share};
 use serde::Serialize;
 use sqlx::PgConnection;
@@ -96,6 +97,7 @@ pub(super) async fn show(
     let query = query.unwrap_or_default();
     let mut tx = session.begin(&app).await?;
     let frame = Frame::new(&mut tx, &session, "Now", "now", &query).await?;
+    let unknown = mail_ledger::unknown(&mut tx, session.member.org).await?;
     drop(tx);
 
     let share = Share {
@@ -113,11 +115,16 @@ pub(super) async fn show(
     facts.failures = in_time(admin::failures(&mut tx, share).await)?.unwrap_or_default();
     let reader = Reader::new(&mut tx, app.clock.now(), session.zone, [].into_iter()).await?;
 
+    let mut cards = cards(&facts, minutes.as_deref(), whole);
+    cards.push(Card {
+        figure: unknown.to_string(),
+        text: "of your mails may or may not be sent",
+    });
     let page = NowPage {
         at: reader.moment(reader.now),
         whole,
         alarms: facts.alarms(),
-        cards: cards(&facts, minutes.as_deref(), whole),
+        cards,
         chart: minutes.map(|minutes| Chart::of(&minutes, session.zone)),
         failures: facts
             .failures

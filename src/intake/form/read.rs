@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use super::Decoded;
 use super::question;
 use crate::intake::text;
-use crate::intake::trpc_capture::holds_nul;
+use crate::intake::trpc_capture::{ADDRESS, MESSAGE, NAME, PHONE, holds_nul};
 use crate::web::problem::FieldError;
 
 /// Names that belong to services in front of forms and never to the lead.
@@ -167,6 +167,9 @@ pub fn read(
             && let Some(place) =
                 question.map_or_else(|| known_place(name), |question| question.maps_to.as_deref())
         {
+            if let Some(wrong) = too_long(name, place, value) {
+                errors.push(wrong);
+            }
             put(&mut submission, place, value);
         }
     }
@@ -289,6 +292,25 @@ fn known_place(name: &str) -> Option<&'static str> {
         .iter()
         .find(|(_, names)| names.contains(&plain.as_str()));
     known.map(|(place, _)| *place)
+}
+
+/// A field of the lead takes no more from a form than from a program.
+fn too_long(name: &str, place: &str, value: &Value) -> Option<FieldError> {
+    let most = match place {
+        "name" | "first_name" | "last_name" | "company" | "company_name" | "job_title" => NAME,
+        "phone" => PHONE,
+        "linkedin_url" | "website" | "source_url" => ADDRESS,
+        "message" => MESSAGE,
+        _ => return None,
+    };
+    let long = as_text(value).trim().chars().nth(most).is_some();
+    long.then(|| {
+        error(
+            name,
+            "too_long",
+            format!("Must be at most {most} characters"),
+        )
+    })
 }
 
 /// Write a value to its place; a place that does not exist leaves it among the answers.
