@@ -76,7 +76,7 @@ impl Ctx {
     ) -> JobResult {
         let mut tx = self.db.platform().await?;
         attempt.fence(&mut tx).await?;
-        let orgs = active_orgs(&mut tx).await?;
+        let orgs = self.active_orgs(&mut tx).await?;
         let jobs: Vec<_> = orgs.into_iter().map(job).collect();
         let count = jobs.len();
         let batch = Batch::new(attempt.kind).enqueue(&mut tx, jobs).await?;
@@ -84,20 +84,21 @@ impl Ctx {
         Ok(Outcome::DoneWith(json!({"orgs": count, "batch": batch})))
     }
 
+    /// Every active org.
+    pub(crate) async fn active_orgs(&self, tx: &mut PgConnection) -> sqlx::Result<Vec<OrgId>> {
+        let mut all = Vec::new();
+        loop {
+            let page = orgs::active(tx, all.last().copied(), ORGS_AT_ONCE).await?;
+            if page.is_empty() {
+                return Ok(all);
+            }
+            all.extend(page);
+        }
+    }
+
     /// The circumstances of what a job does in `org`.
     pub fn act(&self, org: OrgId, attempt: &Attempt) -> Act {
         Act::new(org, Actor::Job(attempt.job.0), self.clock.now())
-    }
-}
-
-async fn active_orgs(tx: &mut PgConnection) -> sqlx::Result<Vec<OrgId>> {
-    let mut all = Vec::new();
-    loop {
-        let page = orgs::active(tx, all.last().copied(), ORGS_AT_ONCE).await?;
-        if page.is_empty() {
-            return Ok(all);
-        }
-        all.extend(page);
     }
 }
 

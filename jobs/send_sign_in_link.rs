@@ -3,6 +3,7 @@
 use domain::command::new_sign_in_link;
 use domain::id::MessageId;
 use domain::mail::{MailStream, NewMail};
+use domain::normalise;
 use domain::session::LINK_LIFETIME;
 use domain::store::scope::enter_org;
 use domain::store::{mail_ledger, members, orgs};
@@ -33,7 +34,7 @@ impl Job for SendSignInLink {
 
     /// Asking again while the first is on its way makes no second one.
     fn key(&self) -> Option<Key> {
-        Some(Key::of(self.email.trim().to_lowercase()))
+        Some(Key::of(normalise::address(&self.email)))
     }
 
     async fn run(&self, ctx: &Ctx, attempt: &Attempt) -> JobResult {

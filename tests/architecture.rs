@@ -110,7 +110,7 @@ fn the_queue_knows_no_business_and_the_domain_no_queue() {
 }
 
 #[test]
-fn every_job_is_in_a_file_of_its_name_and_registered() {
+fn every_job_is_in_a_file_of_its_name_registered_and_tested() {
     let registry =
         fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("jobs/lib.rs")).unwrap();
     let mut jobs = 0;
@@ -132,6 +132,10 @@ fn every_job_is_in_a_file_of_its_name_and_registered() {
             registry.contains(&format!(".add::<{kind}>()")),
             "{kind} is not registered"
         );
+        let tests = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("tests")
+            .join(&name);
+        assert!(tests.exists(), "{kind} has no tests in tests/{name}");
     }
     assert!(jobs >= 9, "the jobs are not where they were");
 }

@@ -45,7 +45,7 @@ async fn list(
     caller.may_read()?;
     let user = person(&caller)?;
     let mut given = Parameters::parse(query.as_deref().unwrap_or_default());
-    let (unread, after, limit) = (given.flag("unread"), given.cursor(), given.limit());
+    let (unread, after, limit) = (given.flag("unread"), given.moment(), given.limit());
     given.finish()?;
 
     let mut tx = caller.begin(&app).await?;

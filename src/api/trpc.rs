@@ -30,6 +30,7 @@ use procedures::{Kind, Procedure};
 pub fn router() -> Router<App> {
     Router::new()
         .route("/api/trpc", any(handle))
+        .route("/api/trpc/", any(handle))
         .route("/api/trpc/{*path}", any(handle))
 }
 

@@ -3,6 +3,7 @@
 use axum::http::StatusCode;
 use domain::id::LeadId;
 use domain::normalise::capitalised;
+use domain::status::Refusal;
 use tracing::{error, warn};
 
 use crate::web::outage::{RETRY_AFTER_SECONDS, is_outage};
@@ -26,6 +27,9 @@ pub enum Refused {
     /// The rules of the business refuse it as things stand.
     #[error("{0}")]
     Illegal(String),
+    /// The rules for statuses do.
+    #[error(transparent)]
+    Status(Refusal),
     /// The thing changed since the caller read it; this is its version now.
     #[error("the lead was changed in the meantime; its version is now {0}")]
     Stale(i32),
@@ -98,7 +102,9 @@ impl From<Refused> for Problem {
             Refused::Duplicate(lead) => Self::new(StatusCode::CONFLICT, "duplicate")
                 .detail(sentence)
                 .with("lead_id", lead.to_string()),
-            Refused::Illegal(_) => Self::new(StatusCode::CONFLICT, "illegal").detail(sentence),
+            Refused::Illegal(_) | Refused::Status(_) => {
+                Self::new(StatusCode::CONFLICT, "illegal").detail(sentence)
+            }
             Refused::Stale(version) => Self::new(StatusCode::PRECONDITION_FAILED, "stale")
                 .detail(sentence)
                 .with("version", version),

@@ -9,7 +9,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use axum_extra::extract::CookieJar;
-use domain::normalise::is_email;
+use domain::normalise::{self, is_email};
 use domain::session::token_hash;
 use domain::store::sessions;
 use jobs::SendSignInLink;
@@ -106,7 +106,7 @@ async fn ask(
         return Ok(refused(StatusCode::UNPROCESSABLE_ENTITY, problem));
     }
     // One mailbox is not flooded from many addresses; who asks is not told.
-    if app.limits.sign_in_to(&email.to_lowercase()).is_ok() {
+    if app.limits.sign_in_to(&normalise::address(email)).is_ok() {
         let job = SendSignInLink {
             email: email.to_owned(),
         };

@@ -52,7 +52,15 @@ const FREE_MAIL: [&str; 40] = [
 /// The address as it is compared, if it is one at all.
 pub fn email(text: &str) -> Option<String> {
     let text = text.trim();
-    (text.len() <= 320 && EmailAddress::from_str(text).is_ok()).then(|| text.to_lowercase())
+    (text.len() <= 320 && EmailAddress::from_str(text).is_ok()).then(|| address(text))
+}
+
+/// What an address is looked up by, whether or not it is a good one: the only spelling that is stored and compared.
+///
+/// Letter by letter, so that what a letter becomes does not hang on its neighbours; a final sigma is a sigma.
+pub fn address(text: &str) -> String {
+    let lower = text.trim().chars().flat_map(char::to_lowercase);
+    lower.map(|c| if c == 'ς' { 'σ' } else { c }).collect()
 }
 
 /// What stands behind the `@`, in lower case.

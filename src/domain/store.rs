@@ -24,5 +24,6 @@ pub mod scoring;
 pub mod sessions;
 pub mod sources;
 pub mod stages;
+pub mod suppressions;
 
 pub use scope::{Db, Tx};

@@ -24,11 +24,11 @@ const CLICK_IDS: [(&str, &str); 7] = [
     ("liFatId", "li_fat_id"),
     ("ttclid", "ttclid"),
 ];
-const NAME: usize = 200;
+pub(super) const NAME: usize = 200;
 const EMAIL: usize = 320;
-const PHONE: usize = 50;
-const ADDRESS: usize = 2_000;
-const MESSAGE: usize = 10_000;
+pub(super) const PHONE: usize = 50;
+pub(super) const ADDRESS: usize = 2_000;
+pub(super) const MESSAGE: usize = 10_000;
 const UTM: usize = 500;
 const MOST_CUSTOM_FIELDS: usize = 100;
 /// The largest whole number that JavaScript holds exactly.

@@ -232,6 +232,38 @@ async fn a_status_is_changed_and_refusals_are_shown_at_their_field() {
     assert!(page.text.contains("name=\"status\" value=\"contacted\""));
     let nonsense = browser.post(&path, &[("status", "best")]).await;
     assert_eq!(nonsense.status, StatusCode::UNPROCESSABLE_ENTITY);
+    world.work().await;
+}
+
+#[tokio::test]
+async fn a_lead_that_is_moved_is_scored_again() {
+    let world = World::new().await;
+    let org = world.org().await;
+    world.rep("Ada").await;
+    let lead = taken(&world, org, &[person("Grace", "Hopper")]).await[0];
+    let browser = world.browser("ada@example.test").await;
+    let path = |what: &str| format!("/dashboard/crm/leads/{lead}/{what}");
+
+    let moved = browser
+        .post(&path("status"), &[("status", "contacted")])
+        .await;
+    assert_eq!(moved.status, StatusCode::SEE_OTHER);
+    assert_eq!(world.work().await.count("score_lead"), 1);
+
+    // Whoever enters this stage is won.
+    let mut tx = world.db.org(org).await.unwrap();
+    let stage: uuid::Uuid =
+        sqlx::query_scalar("SELECT id FROM pipeline_stages WHERE status_on_enter = 'won'")
+            .fetch_one(&mut *tx)
+            .await
+            .unwrap();
+    drop(tx);
+    let moved = browser
+        .post(&path("stage"), &[("stage", &stage.to_string())])
+        .await;
+    assert_eq!(moved.status, StatusCode::SEE_OTHER);
+    assert_eq!(status_of(&world, org, lead).await, Status::Won);
+    assert_eq!(world.work().await.count("score_lead"), 1);
 }
 
 #[tokio::test]
@@ -274,11 +306,11 @@ async fn contacts_notes_dates_stages_and_hand_overs_are_written_down() {
     browser
         .post(&path("follow-up"), &[("date", "2040-02-29")])
         .await;
-    let no_day = browser
-        .post(&path("follow-up"), &[("date", "2041-02-29")])
-        .await;
-    assert_eq!(no_day.status, StatusCode::UNPROCESSABLE_ENTITY);
-    assert!(no_day.words().contains("This is no day of the calendar."));
+    for wrong in ["2041-02-29", "2201-02-28", "0001-01-01"] {
+        let no_day = browser.post(&path("follow-up"), &[("date", wrong)]).await;
+        assert_eq!(no_day.status, StatusCode::UNPROCESSABLE_ENTITY);
+        assert!(no_day.words().contains("This is no day of the calendar."));
+    }
     let over = browser
         .post(&path("follow-up"), &[("date", "2001-01-01")])
         .await;

@@ -42,8 +42,8 @@ async fn every_chunk_of_a_run_is_part_of_its_batch() {
 async fn many_leads(world: &World, org: OrgId) {
     let mut tx = world.db.org(org).await.unwrap();
     sqlx::query(
-        "INSERT INTO leads (id, org_id, first_name, last_name, email, capture_channel, status, created_at) \
-         SELECT gen_random_uuid(), $1, 'Jane', 'Smith', 'jane-' || n || '@example.com', 'api', 'new', $3 \
+        "INSERT INTO leads (id, org_id, first_name, last_name, email, email_norm, capture_channel, status, created_at) \
+         SELECT gen_random_uuid(), $1, 'Jane', 'Smith', 'jane-' || n || '@example.com', 'jane-' || n || '@example.com', 'api', 'new', $3 \
          FROM generate_series(1, $2) n",
     )
     .bind(org)

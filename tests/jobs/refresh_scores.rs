@@ -59,6 +59,8 @@ async fn it_runs_at_three_and_reminders_at_eight_as_utc_counts() {
         [
             ("refresh_scores".to_owned(), tomorrow("03:00")),
             ("remind_follow_ups".to_owned(), tomorrow("08:00")),
+            ("forget_expired".to_owned(), tomorrow("04:00")),
+            ("assume_sent".to_owned(), Some(time("2030-03-04T12:05:00Z"))),
         ]
     );
 }
@@ -80,6 +82,8 @@ async fn a_schedule_that_fires_leaves_the_job_of_that_time() {
         "refresh_org_scores",
         "remind_follow_ups",
         "remind_org_follow_ups",
+        "forget_expired",
+        "assume_sent",
     ] {
         assert_eq!(drained.count(kind), 1, "{kind}");
     }

@@ -77,7 +77,7 @@ pub async fn notifications(
     caller.may_read()?;
     let user = person(caller)?;
     let mut given = Parameters::of(&fields(input)?);
-    let (unread, after, limit) = (given.flag("unread"), given.cursor(), given.limit());
+    let (unread, after, limit) = (given.flag("unread"), given.moment(), given.limit());
     given.finish()?;
     let mut tx = caller.begin(app).await?;
     let news = bell::list(&mut tx, caller.org, user, unread, after, one_more(limit)).await?;

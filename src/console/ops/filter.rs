@@ -5,8 +5,8 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::Sight;
-use crate::commands::Refused;
 use crate::commands::query::Parameters;
+use crate::commands::{Refused, instant};
 use crate::console::frame::{address, without};
 use crate::console::words::{self, Choice};
 
@@ -75,6 +75,11 @@ impl Asked {
             },
         };
         given.finish()?;
+        let far = |cursor: &Cursor| instant::in_reach(cursor.at).is_none();
+        if asked.after.as_ref().is_some_and(far) {
+            let message = "Must be the `next` of another page";
+            return Err(Refused::field("cursor", "invalid", message));
+        }
         let known: &[&str] = if finished { &FINISHED } else { &LIVE };
         if let Some(state) = state.filter(|state| !known.contains(&state.as_str())) {
             let message = format!("{state} is none of {}", known.join(", "));

@@ -3,6 +3,7 @@
 use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::Response;
+use domain::store::mail_ledger;
 use queue::admin::{
     self, DatabaseRow, FailingRow, FailureRow, MinuteRow, NodeRow, QueueRow, ScheduleRow, Share,
 };
@@ -107,6 +108,7 @@ pub(super) async fn show(
     let query = query.unwrap_or_default();
     let mut tx = session.begin(&app).await?;
     let frame = Frame::new(&mut tx, &session, "Now", "now", &query).await?;
+    let unknown = mail_ledger::unknown(&mut tx, session.member.org).await?;
     drop(tx);
 
     let share = Share {
@@ -129,7 +131,11 @@ pub(super) async fn show(
     facts.failing = in_time(admin::failing(&mut tx, share).await)?.unwrap_or_default();
     let reader = Reader::new(&mut tx, app.clock.now(), session.zone, [].into_iter()).await?;
 
-    let page = page(frame, facts, minutes, whole, &reader);
+    let mut page = page(frame, facts, minutes, whole, &reader);
+    page.cards.push(Card {
+        figure: unknown.to_string(),
+        text: "of your mails may or may not be sent",
+    });
     Ok(app
         .views
         .page(StatusCode::OK, "console/ops/now.html", &page))

@@ -53,7 +53,7 @@ pub(super) async fn list(
     let query = query.unwrap_or_default();
     let clean = without(&query, &["said"]);
     let mut given = Parameters::parse(&clean);
-    let (unread_only, after) = (given.flag("unread"), given.cursor());
+    let (unread_only, after) = (given.flag("unread"), given.moment());
     given.finish()?;
 
     let (org, user) = (session.member.org, session.member.user);

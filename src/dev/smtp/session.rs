@@ -122,7 +122,7 @@ impl Session {
             .shared
             .take_trouble(|trouble| matches!(trouble, Trouble::Refuse(_)));
         if let Some(Trouble::Refuse(code)) = trouble {
-            return self.say(&format!("{code} not for now")).await;
+            return self.say(&format!("{code} <{to}> not for now")).await;
         }
         self.envelope.to.push(to);
         self.say("250 ok").await

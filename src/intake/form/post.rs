@@ -1,6 +1,7 @@
 //! The handlers of `/f/{token}`: extract, one transaction, answer.
 
 use axum::body::Bytes;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
@@ -26,9 +27,10 @@ use crate::web::outage::RETRY_AFTER_SECONDS;
 pub async fn post(
     State(app): State<App>,
     client: Client,
-    Path(token): Path<String>,
+    token: Result<Path<String>, PathRejection>,
     request: Request,
 ) -> Response {
+    let token = read_token(token);
     let origin = client.header("origin").map(str::to_owned);
     let body = match body::read(request.into_body(), app.config.http.body_limit).await {
         Ok(body) => body,
@@ -45,13 +47,13 @@ pub async fn post(
 /// `OPTIONS /f/{token}`: may a page of that origin post here?
 pub async fn preflight(
     State(app): State<App>,
-    Path(token): Path<String>,
+    token: Result<Path<String>, PathRejection>,
     headers: HeaderMap,
 ) -> Response {
     let origin = headers
         .get(header::ORIGIN)
         .and_then(|origin| origin.to_str().ok());
-    match find(&app, &token).await {
+    match find(&app, &read_token(token)).await {
         Ok(Some((_, form))) if answer::origin_allowed(&form.settings, origin) => {
             answer::preflight(origin)
         }
@@ -137,6 +139,11 @@ impl Refused {
             }
         }
     }
+}
+
+/// A path that is no text names no form.
+fn read_token(token: Result<Path<String>, PathRejection>) -> String {
+    token.map(|Path(token)| token).unwrap_or_default()
 }
 
 /// The form behind a token, and the transaction of its org.

@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use super::question;
+use crate::intake::trpc_capture::{ADDRESS, MESSAGE, NAME, PHONE};
 use crate::web::form::Decoded;
 use crate::web::problem::FieldError;
 
@@ -176,6 +177,7 @@ fn submission(
             None => known_place(name),
         };
         if let Some(place) = place.filter(|_| !is_empty(value)) {
+            errors.extend(too_long(name, place, value));
             put(&mut submission, place, value);
         }
     }
@@ -280,6 +282,25 @@ fn known_place(name: &str) -> Option<&'static str> {
         .iter()
         .find(|(_, names)| names.contains(&plain.as_str()));
     known.map(|(place, _)| *place)
+}
+
+/// A field of the lead takes no more from a form than from a program.
+fn too_long(name: &str, place: &str, value: &Value) -> Option<FieldError> {
+    let most = match place {
+        "name" | "first_name" | "last_name" | "company" | "company_name" | "job_title" => NAME,
+        "phone" => PHONE,
+        "linkedin_url" | "website" | "source_url" => ADDRESS,
+        "message" => MESSAGE,
+        _ => return None,
+    };
+    let long = as_text(value).trim().chars().nth(most).is_some();
+    long.then(|| {
+        error(
+            name,
+            "too_long",
+            format!("Must be at most {most} characters"),
+        )
+    })
 }
 
 /// Writes a value to its place; a place that does not exist leaves it among the answers.
