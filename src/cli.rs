@@ -3,13 +3,16 @@
 // It panics where nobody reads any more; `say` does not.
 #![warn(clippy::print_stdout)]
 
+mod batches;
 mod bench;
 mod check;
 mod completions;
+mod dead;
 mod dev;
 mod enqueue;
 mod failure;
 mod jobs;
+mod limits;
 mod listing;
 mod migrate;
 mod openapi;
@@ -109,10 +112,16 @@ enum Command {
     Check(check::Args),
     /// Look at jobs, run them again, cancel them
     Jobs(jobs::Args),
+    /// Look at dead letters by their cause, run them again, forget them
+    Dead(dead::Args),
+    /// Look at jobs that belong together, cancel them
+    Batches(batches::Args),
     /// Put one job into its queue
     Enqueue(enqueue::Args),
     /// List the queues: what waits in each, for how long, and who works on it
     Queues(queues::Args),
+    /// Pause, limit or slow down queues, kinds, lanes and keys of jobs, while the workers run
+    Limits(limits::Args),
     /// List what runs by the clock, and when next
     Schedules(schedules::Args),
     /// Measure how fast it is, beside hand-written SQL on the same server
@@ -123,7 +132,7 @@ enum Command {
     Completions(completions::Args),
 }
 
-/// Run the command line of this process.
+/// Runs the command line of this process.
 pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
@@ -154,8 +163,11 @@ fn run(cli: Cli) -> Result<(), Failure> {
             Command::Migrate(args) => migrate::run(&args, settings_with_database(&sources)?).await,
             Command::Check(args) => check::run(&args, &sources).await,
             Command::Jobs(args) => jobs::run(args, settings_with_database(&sources)?).await,
+            Command::Dead(args) => dead::run(args, settings_with_database(&sources)?).await,
+            Command::Batches(args) => batches::run(args, settings_with_database(&sources)?).await,
             Command::Enqueue(args) => enqueue::run(args, settings_with_database(&sources)?).await,
             Command::Queues(args) => queues::run(&args, settings_with_database(&sources)?).await,
+            Command::Limits(args) => limits::run(args, settings_with_database(&sources)?).await,
             Command::Schedules(args) => {
                 schedules::run(&args, settings_with_database(&sources)?).await
             }

@@ -33,7 +33,7 @@ const DATABASE: &str = "leadmill";
 pub struct Settings {
     /// Where to listen; none: the first free port from `http.listen` on.
     pub listen: Option<SocketAddr>,
-    /// Where the data are.
+    /// Where the data is.
     pub data: PathBuf,
     /// Print one line of JSON instead of a text for people.
     pub ready_json: bool,
@@ -84,10 +84,12 @@ pub async fn run(mut config: Config, settings: Settings, views: Views, stop: Sto
     );
     let demo = seed::ensure(&app, &settings.data).await?;
 
-    let owner = session::sign_in_link(&app.db, app.clock.now(), &base, seed::OWNER).await?;
+    let link = async |email| session::sign_in_link(&app.db, app.clock.now(), &base, email).await;
+    let (owner, rep) = (link(seed::OWNER).await?, link(seed::REP).await?);
 
     let place = Place {
-        sign_in: owner.as_deref().unwrap_or(&base),
+        as_owner: owner.as_deref().unwrap_or(&base),
+        as_rep: rep.as_deref().unwrap_or(&base),
         base: &base,
         sink: &sink,
         demo: &demo,
@@ -147,7 +149,9 @@ async fn database_of(config: &mut Config, settings: &Settings) -> Result<Option<
 struct Place<'a> {
     base: &'a str,
     /// Signs the demo org's owner in, once.
-    sign_in: &'a str,
+    as_owner: &'a str,
+    /// Signs a rep of it in, once.
+    as_rep: &'a str,
     sink: &'a smtp::Sink,
     demo: &'a seed::Demo,
     database: &'a str,
@@ -158,7 +162,8 @@ struct Place<'a> {
 fn tell(settings: &Settings, place: &Place<'_>) -> std::io::Result<()> {
     let Place {
         base,
-        sign_in,
+        as_owner,
+        as_rep,
         sink,
         demo,
         database,
@@ -175,6 +180,8 @@ fn tell(settings: &Settings, place: &Place<'_>) -> std::io::Result<()> {
             "smtp": sink.address().to_string(),
             "mailbox_url": format!("{base}{}", mailbox::PATH),
         });
+        // What signs people in is for the person at the terminal, not for what reads the line.
+        eprintln!("As the rep Mira: {as_rep}\nAs the owner: {as_owner}");
         writeln!(out, "{ready}")?;
     } else {
         let org = demo.org;
@@ -189,8 +196,11 @@ fn tell(settings: &Settings, place: &Place<'_>) -> std::io::Result<()> {
             "
 Leadmill runs at {base}
 
-Open it, signed in as its owner (good once, for 15 minutes):
-  {sign_in}
+Open it, signed in (each link is good once, for 15 minutes)
+  as the rep Mira, who gets leads, mails and the bell:
+    {as_rep}
+  as the owner, who also sees the jobs behind it:
+    {as_owner}
 
 Send a lead:
   curl -X POST {base}/api/trpc/crm.leads.capture -H 'Content-Type: application/json' \\

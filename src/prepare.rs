@@ -18,6 +18,8 @@ const ENDINGS: [&str; 3] = ["html", "txt", "mjml"];
 /// The parts of `check` and `dev`.
 pub fn everything(sources: &Sources) -> Result<(Config, (Effects, Views)), Vec<Mistake>> {
     let mut read = settings(sources);
+    let of_queues = work::queue_mistakes(&read.config, &[]);
+    read.add(of_queues);
     let effects = taken(&mut read, work::effects);
     let views = taken(&mut read, pages);
     whole(read, effects.zip(views))

@@ -17,7 +17,7 @@ pub struct Stop {
 }
 
 impl Stop {
-    /// Stop on SIGTERM or Ctrl-C; a second one stops at once.
+    /// Stops on SIGTERM or Ctrl-C; a second one stops at once.
     pub fn on_signals() -> io::Result<Self> {
         let stop = Self::default();
         let mut signals = Signals::new()?;
@@ -43,15 +43,21 @@ impl Stop {
         }
     }
 
-    /// Finish what runs, start nothing new.
+    /// Finishes what runs, starts nothing new.
     pub fn ask(&self) {
         self.asked.cancel();
     }
 
-    /// Drop what runs.
+    /// Drops what runs.
     pub fn at_once(&self) {
         self.asked.cancel();
         self.now.cancel();
+    }
+
+    /// Does `work`, and asks the process to stop when that ends, however it ends.
+    pub async fn ask_after<F: Future>(&self, work: F) -> F::Output {
+        let _asks = self.asked.clone().drop_guard();
+        work.await
     }
 
     /// Whether the process is on its way out.
@@ -120,5 +126,24 @@ impl Signals {
             std::future::pending::<()>().await;
         }
         Signal::Interrupt
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_ends_by_itself_ends_the_process() {
+        let stop = Stop::default();
+        let ended = stop.ask_after(async { Err::<(), _>("the listener broke") });
+        assert_eq!(ended.await, Err("the listener broke"));
+        assert!(stop.is_asked());
+
+        let stop = Stop::default();
+        let panicked = stop.clone();
+        let task = tokio::spawn(async move { panicked.ask_after(async { panic!("broke") }).await });
+        assert!(task.await.is_err_and(|end| end.is_panic()));
+        assert!(stop.is_asked());
     }
 }

@@ -12,7 +12,7 @@ use crate::config::{Log, LogFormat};
 
 static METRICS: OnceLock<PrometheusHandle> = OnceLock::new();
 
-/// Send log lines to standard error in the shape that `log` asks for, and start counting.
+/// Sends log lines to standard error in the shape that `log` asks for, and starts counting.
 pub fn start(log: &Log) -> Result<()> {
     let filter = EnvFilter::try_new(of_interest(&log.filter)).with_context(|| {
         format!(
@@ -59,7 +59,7 @@ fn of_interest(filter: &str) -> String {
     }
 }
 
-/// Start counting; a second call changes nothing.
+/// Starts counting; a second call changes nothing.
 pub fn count() {
     METRICS.get_or_init(|| {
         let recorder = PrometheusBuilder::new().build_recorder();

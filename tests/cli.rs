@@ -1,6 +1,7 @@
 //! The command line: what it says, and the exit code that says it to scripts.
 
 mod starts;
+mod together;
 
 use std::process::{Command, Stdio};
 
@@ -76,6 +77,46 @@ fn every_mistake_in_the_settings_is_printed_and_the_exit_code_says_settings() {
     assert_snapshot!(
         "check_file",
         leadmill(&["check", "--config", "nowhere.toml"], &[])
+    );
+}
+
+#[test]
+fn pools_that_do_not_fit_the_jobs_are_mistakes_in_the_settings_for_every_command() {
+    let pools =
+        |queues: &str| format!("[{{name = \"all\", queues = [{queues}], concurrency = 1}}]");
+    let unknown = pools(r#""enrich", "intake", "mial", "mail", "notify", "score", "sweep""#);
+    let missing = pools(r#""enrich", "intake", "notify", "score", "sweep""#);
+    let twice = pools(r#""enrich", "intake", "mail", "mail", "notify", "score", "sweep""#);
+    for (pools, said) in [
+        (
+            &unknown,
+            "pool `all` names the queue `mial`, which no job has",
+        ),
+        (&missing, "no pool serves the queue `mail`"),
+        (&twice, "queue `mail` is listed twice"),
+    ] {
+        for command in ["check", "work", "dev"] {
+            let env = [
+                ("LEADMILL__WORKER__POOLS", &**pools),
+                ("DATABASE_URL", "postgres://nobody@127.0.0.1:1/nothing"),
+            ];
+            let heard = leadmill(&[command], &env);
+            assert!(
+                heard.starts_with("exit 78\n")
+                    && heard.contains("worker.pools: ")
+                    && heard.contains(said),
+                "{command}: {heard}"
+            );
+        }
+    }
+    let env = [
+        ("LEADMILL__WORKER__POOLS", &*missing),
+        ("DATABASE_URL", "postgres://nobody@127.0.0.1:1/nothing"),
+    ];
+    let heard = leadmill(&["work", "--pool", "all"], &env);
+    assert!(
+        heard.starts_with("exit 69\n") && heard.contains("no pool serves the queue `mail`"),
+        "{heard}"
     );
 }
 

@@ -28,7 +28,7 @@ use server::Server;
 
 /// Most connections kept open for the next mail.
 const MOST_IDLE: usize = 4;
-/// Servers close idle connections after minutes; we let go first.
+/// How long a connection may be idle; servers close theirs after minutes, we let go first.
 const LONGEST_IDLE: Duration = Duration::from_secs(30);
 
 /// How mail leaves.
@@ -65,8 +65,7 @@ impl Default for MailSettings {
 }
 
 /// What to do with a message that the server may or may not have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum OnUnknown {
     /// Leave it for evidence, or for a person.
     #[default]

@@ -26,7 +26,7 @@ use templates::Templates;
 pub trait Message: Serialize + DeserializeOwned {
     /// Its name in the ledger and its folder under `templates/mail`.
     const KEY: &'static str;
-    /// Grows when its data change.
+    /// Grows when its data changes.
     const VERSION: i32 = 1;
 
     /// What its preview and its check are rendered from.
@@ -61,7 +61,7 @@ pub enum RenderError {
     /// This program does not know the message.
     #[error("no message is called {0}")]
     UnknownKey(String),
-    /// The data are those of another version.
+    /// The data is that of another version.
     #[error("the data of {key} are not understood")]
     Data {
         /// The message.

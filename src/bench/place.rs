@@ -11,7 +11,7 @@ use super::raw;
 use crate::database;
 
 /// Most connections of a benchmark's producers.
-const CONNECTIONS: u32 = 20;
+pub const CONNECTIONS: u32 = 20;
 
 /// A migrated database to measure on.
 #[derive(Debug)]
@@ -19,7 +19,7 @@ pub struct Place {
     /// Connections to it.
     pub pool: PgPool,
     cluster: Option<Cluster>,
-    /// The database that was made for it, and whence it can be removed.
+    /// The database that was made for it, and the server that can remove it.
     made: Option<(String, PgPool)>,
 }
 

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-/// A bar is drawn so often.
+/// How often a bar is drawn.
 const DRAWN_PER_SECOND: u8 = 10;
-/// One that has nothing to count yet shows all the same that it lives.
+/// How often a bar that has nothing to count yet shows that it is alive.
 const TICK: Duration = Duration::from_millis(200);
 
 /// One phase of a measurement.
@@ -46,14 +46,14 @@ impl Progress {
         }
     }
 
-    /// So many steps are done in all.
+    /// Sets how many steps are done in all.
     pub(super) fn at(&self, done: usize) {
         let before = self.bar.position();
         self.bar.set_position(done as u64);
         self.tell(before, done as u64);
     }
 
-    /// So many more steps are done.
+    /// Adds steps that are done.
     pub(super) fn more(&self, steps: usize) {
         let before = self.bar.position();
         self.bar.inc(steps as u64);

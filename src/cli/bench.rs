@@ -9,9 +9,6 @@ use crate::bench::{self, Figure, Place};
 use crate::config::Config;
 use crate::database;
 
-/// Most connections of a benchmark's producers.
-const CONNECTIONS: u32 = 20;
-
 /// Where it measures.
 const PLACE: &str = "\
 Measures on a private Postgres, unless --database-url or DATABASE_URL names another. There, enqueue, drain and latency \
@@ -44,7 +41,7 @@ enum What {
     Latency,
     /// How fast captures are taken in over HTTP
     Intake,
-    /// How fast all leads of an org are scored anew
+    /// How fast all leads of an org are scored again
     Rescore,
 }
 
@@ -53,7 +50,7 @@ pub(super) async fn run(args: &Args, config: Arc<Config>) -> Result<(), Failure>
     let place = if config.database.url.is_empty() {
         Place::own(args.fetch.fetch()).await?
     } else {
-        let pool = database::connect(&config.database, "bench", CONNECTIONS).await?;
+        let pool = database::connect(&config.database, "bench", bench::CONNECTIONS).await?;
         match args.what {
             What::Intake | What::Rescore => Place::beside(pool).await?,
             What::Enqueue | What::Drain | What::Latency => Place::given(pool).await?,

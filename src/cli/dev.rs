@@ -16,7 +16,7 @@ use crate::web::view::Views;
 /// Which database it works on, and what stays.
 const DATABASE: &str = "\
 The database is a private Postgres in DIR, unless --database-url or DATABASE_URL names another: that one is migrated and \
-given the demo organisation. At SIGTERM or Ctrl-C everything stops and the data stay; remove DIR to begin anew.";
+given the demo organisation. At SIGTERM or Ctrl-C everything stops and the data stays; remove DIR to start over.";
 
 /// Arguments of `leadmill dev`.
 #[derive(Debug, clap::Args)]

@@ -21,7 +21,7 @@ pub(super) struct Args {
     /// Not before this instant, such as 2030-12-31T08:00:00Z
     #[arg(long, value_name = "INSTANT", conflicts_with = "after")]
     at: Option<DateTime<Utc>>,
-    /// Not before so much time has passed, such as 30s, 10m or 12h; ten years at most
+    /// How long to wait before it may run, such as 30s, 10m or 12h; ten years at most
     #[arg(long = "in", value_name = "TIME", value_parser = bounded)]
     after: Option<Span>,
     /// Lower goes first [default: the kind's own]

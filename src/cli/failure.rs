@@ -57,7 +57,7 @@ impl Failure {
         }
     }
 
-    /// Tell it on standard error.
+    /// Tells it on standard error.
     pub fn report(self) -> ExitCode {
         let mut out = io::stderr().lock();
         for line in &self.lines {
@@ -99,7 +99,7 @@ impl From<anyhow::Error> for Failure {
     }
 }
 
-/// Print what clap has to say: help on standard output, mistakes on standard error.
+/// Prints what clap has to say: help on standard output, mistakes on standard error.
 pub(super) fn usage(error: &clap::Error) -> ExitCode {
     if let Err(error) = error.print() {
         return Failure::from(error).report();

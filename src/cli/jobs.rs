@@ -13,7 +13,7 @@ use crate::config::Config;
 use crate::web::cursor;
 
 /// The states of live jobs.
-const LIVE: [&str; 4] = ["ready", "scheduled", "running", "parked"];
+const LIVE: [&str; 5] = ["ready", "scheduled", "running", "parked", "held"];
 /// The states in which jobs are kept.
 const FINISHED: [&str; 4] = ["completed", "skipped", "discarded", "cancelled"];
 
@@ -31,9 +31,14 @@ enum Command {
     /// Show one job whole, and why it waits
     Show(Show),
     /// Run a finished job again, or a scheduled one now
+    ///
+    /// A finished job gets a new id; a dead letter goes on from the progress that it had noted. With another payload it starts
+    /// anew. For many at once, see `leadmill dead redrive`.
     Retry(Retry),
     /// Cancel a job; one that runs is asked to stop
     Cancel(Cancel),
+    /// Count what ended in the last hour, the last day and ever, by queue and outcome
+    Counts(Counts),
 }
 
 #[derive(Debug, clap::Args)]
@@ -75,6 +80,9 @@ struct Show {
 struct Retry {
     /// The job's id
     id: i64,
+    /// Run a finished job with this payload instead; it is checked first
+    #[arg(long, value_name = "JSON")]
+    payload: Option<String>,
     #[command(flatten)]
     format: Format,
 }
@@ -90,17 +98,24 @@ struct Cancel {
     format: Format,
 }
 
+#[derive(Debug, clap::Args)]
+struct Counts {
+    #[command(flatten)]
+    format: Format,
+}
+
 pub(super) async fn run(args: Args, config: Arc<Config>) -> Result<(), Failure> {
     let mut db = super::database(&config).await?;
     match args.command {
         Command::Ls(args) => ls(args, &mut db).await,
         Command::Show(args) => show(&args, &mut db).await,
-        Command::Retry(args) => done(args.format, args.id, admin::retry(&mut db, args.id).await),
+        Command::Retry(args) => retry(&args, &mut db).await,
         Command::Cancel(args) => done(
             args.format,
             args.id,
             admin::cancel(&mut db, args.id, &args.reason).await,
         ),
+        Command::Counts(args) => counts(&args, &mut db).await,
     }
 }
 
@@ -241,6 +256,39 @@ fn facts(detail: &JobDetail, waiting: &Waiting) -> Vec<(&'static str, String)> {
         ));
     }
     facts
+}
+
+async fn retry(args: &Retry, db: &mut PgConnection) -> Result<(), Failure> {
+    let Some(payload) = &args.payload else {
+        return done(args.format, args.id, admin::retry(db, args.id).await);
+    };
+    let payload: Value = serde_json::from_str(payload)
+        .map_err(|error| Failure::usage(format!("--payload: {error}")))?;
+    let job = admin::show(db, args.id).await.map_err(anyhow::Error::new)?;
+    let job = job.ok_or_else(|| Failure::usage(Refused::Unknown(args.id)))?;
+    let edited = jobs::registry()
+        .make(&job.job.kind, &payload)
+        .map_err(|error| Failure::usage(format!("--payload: {error}")))?;
+    let done_with = admin::retry_edited(db, args.id, edited).await;
+    done(args.format, args.id, done_with)
+}
+
+async fn counts(args: &Counts, db: &mut PgConnection) -> Result<(), Failure> {
+    let rows = admin::ended(db).await.map_err(anyhow::Error::new)?;
+    args.format.print(
+        &rows,
+        ["queue", "outcome", "last hour", "last day", "ever"],
+        |row| {
+            [
+                row.queue.clone(),
+                row.outcome.clone(),
+                row.last_hour.to_string(),
+                row.last_day.to_string(),
+                row.ever.to_string(),
+            ]
+        },
+        "No job has ended yet.",
+    )
 }
 
 fn done(format: Format, asked: i64, outcome: Result<Act, Refused>) -> Result<(), Failure> {

@@ -14,7 +14,7 @@ pub(super) struct Format {
 }
 
 impl Format {
-    /// Print `rows` as JSON, or as a table under `heads`; `nothing` says that there are none.
+    /// Prints `rows` as JSON, or as a table under `heads`; `nothing` says that there are none.
     pub(super) fn print<T: Serialize, const N: usize>(
         self,
         rows: &[T],
@@ -48,7 +48,7 @@ impl Format {
         self.json
     }
 
-    /// Print one value as JSON.
+    /// Prints one value as JSON.
     pub(super) fn value<T: Serialize>(self, value: &T) -> Result<(), Failure> {
         let text = serde_json::to_string_pretty(value).map_err(anyhow::Error::new)?;
         say::line(text)

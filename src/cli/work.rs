@@ -4,14 +4,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::Context;
-use domain::clock::Clock;
 use jobs::Effects;
 
 use super::Failure;
-use crate::app::App;
 use crate::config::{self, Config};
 use crate::stop::Stop;
-use crate::web::view::Views;
 use crate::{database, listen, serve, work};
 
 /// How it is told to stop.
@@ -38,8 +35,10 @@ pub(super) async fn run(
     super::need_database(&config)?;
     let stop = Stop::on_signals().context("listening for signals")?;
     let pools = work::pools(&config, &args.pools).map_err(Failure::usage)?;
-    // Health needs no page; the built-in ones are always whole.
-    let views = Views::load(None).map_err(|mistakes| Failure::mistakes(&mistakes))?;
+    let mistakes = work::queue_mistakes(&config, &args.pools);
+    if !mistakes.is_empty() {
+        return Err(Failure::mistakes(&mistakes));
+    }
     let pool = database::connect(&config.database, "work", config.database.max_connections).await?;
     database::check_migrated(&pool).await?;
     // Other processes of this host work beside it, each with an address of its own; one that was asked for is meant.
@@ -52,10 +51,9 @@ pub(super) async fn run(
     let listener = listener.map_err(Failure::unavailable)?;
 
     let wake = queue::Wake::new(pool.clone());
-    let running = work::start(&config, pool.clone(), wake.clone(), effects, pools).await?;
+    let running = work::start(&config, pool.clone(), wake, effects, pools).await?;
     let grace = config.http.grace.get();
-    let app = App::new(config, views, pool, Clock::system(), wake, stop.clone());
-    let watched = serve::health().merge(serve::metrics()).with_state(app);
+    let watched = serve::health(pool, stop.clone()).merge(serve::metrics());
     let (served, in_time) = tokio::join!(
         serve::run(listener, watched, stop.clone(), grace),
         work::until_stopped(running, stop, grace),

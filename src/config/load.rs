@@ -55,14 +55,14 @@ impl Sources {
     }
 }
 
-/// One thing to mend: where it stands, which key, what is wrong.
+/// One mistake: where it is, which key, what is wrong.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Mistake {
     /// File and line, or the name of the variable or flag.
     pub place: String,
     /// `section.key`; empty if the place holds no setting at all.
     pub key: String,
-    /// What is wrong and how to mend it.
+    /// What is wrong and how to fix it.
     pub problem: String,
 }
 
@@ -334,7 +334,7 @@ impl Gathered {
         known
     }
 
-    /// Keep a value that the setting can have; a later source replaces an earlier one.
+    /// Keeps a value that the setting can have; a later source replaces an earlier one.
     fn add(&mut self, place: String, section: &str, key: &str, value: Value) {
         let path = format!("{section}.{key}");
         let Some(default) = self

@@ -28,10 +28,12 @@ const FORM: &str = "demo-contact";
 
 /// Who runs the demo org, and this machine's platform.
 pub const OWNER: &str = "owner@demo.example";
+/// One of the reps among whom its leads go round.
+pub const REP: &str = "mira@demo.example";
 
 const PEOPLE: [(&str, &str, Role); 3] = [
     ("Owner", OWNER, Role::Owner),
-    ("Mira Rep", "mira@demo.example", Role::Member),
+    ("Mira Rep", REP, Role::Member),
     ("Jonas Rep", "jonas@demo.example", Role::Member),
 ];
 
@@ -236,7 +238,7 @@ async fn send(app: &App, org: OrgId, sample: &Sample) -> Result<()> {
         received_at: app.clock.now(),
     };
     let tx = app.db.org(org).await?;
-    keep(app, tx, &event).await?;
+    keep(&app.wake, tx, &event).await?;
     Ok(())
 }
 

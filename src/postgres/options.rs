@@ -12,7 +12,7 @@ use crate::fetch::Fetch;
 pub enum Profile {
     /// What was committed survives a crash of the machine.
     Durable,
-    /// Nothing is ever flushed to disk, many connections are allowed, and data that cannot be used are made anew.
+    /// Nothing is ever flushed to disk, many connections are allowed, and data that cannot be used is made again.
     Test,
 }
 

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::JobId;
 
-/// So long a job that was asked to stop may take to do so; then it is dropped where it waits.
+/// How long a job that was asked to stop may take to do so; then it is dropped where it waits.
 const GRACE: Duration = Duration::from_secs(5);
 
 /// Tells a job whether it is to stop.
@@ -52,7 +52,7 @@ impl Cancels {
         cancel
     }
 
-    /// It runs no more.
+    /// It no longer runs.
     pub(crate) fn end(&self, job: JobId, epoch: i32) {
         self.running().remove(&(job, epoch));
     }

@@ -261,10 +261,15 @@ async fn a_person_is_told_what_to_do_and_it_works() {
     let told = dev.told();
     let client = client();
 
-    let link = told
+    let links: Vec<_> = told
         .split_whitespace()
-        .find(|word| word.contains("/sign-in/"))
-        .unwrap();
+        .filter(|word| word.contains("/sign-in/"))
+        .collect();
+    let [rep, link] = links[..] else {
+        panic!("{told}")
+    };
+    let entered = client.post(rep).send().await.unwrap();
+    assert_eq!(entered.status(), StatusCode::SEE_OTHER);
     let page = client.get(link).send().await.unwrap();
     assert_eq!(page.status(), StatusCode::OK);
     let entered = client.post(link).send().await.unwrap();

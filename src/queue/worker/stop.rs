@@ -67,7 +67,7 @@ impl Running {
     /// Claims nothing more, gives back what has not begun, waits up to `grace` for what runs, gives back the rest with
     /// its attempt, and writes everything down.
     pub async fn stop(mut self, grace: Duration) -> StopReport {
-        info!("Stopping to work");
+        info!("Stopping work");
         self.parts.stop.cancel();
         self.parts.desk.close();
         let now = self.parts.now.clone();
