@@ -120,7 +120,7 @@ enum Command {
     Enqueue(enqueue::Args),
     /// List the queues: what waits in each, for how long, and who works on it
     Queues(queues::Args),
-    /// Pause, limit or slow down queues, kinds, lanes and keys of jobs, while the workers run
+    /// Pause, limit or slow down jobs while the workers run
     Limits(limits::Args),
     /// List what runs by the clock, and when next
     Schedules(schedules::Args),

@@ -16,7 +16,7 @@ static METRICS: OnceLock<PrometheusHandle> = OnceLock::new();
 pub fn start(log: &Log) -> Result<()> {
     let filter = EnvFilter::try_new(of_interest(&log.filter)).with_context(|| {
         format!(
-            "log.filter: `{}` is no filter such as info,leadmill=debug",
+            "log.filter: `{}` is not a filter such as info,leadmill=debug",
             log.filter
         )
     })?;

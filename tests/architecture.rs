@@ -178,6 +178,8 @@ fn what_the_doors_share_knows_no_door() {
         &[
             "src/intake",
             "src/api/trpc/procedures.rs",
+            // Puts the parts together.
+            "src/app.rs",
             "src/serve.rs",
             "src/dev",
             "src/bench",

@@ -13,7 +13,7 @@ use domain::store::intake_events::{self, NewEvent};
 use domain::store::{Db, Tx};
 use domain::submission::Submission;
 use jobs::ProcessIntake;
-use queue::{Wake, enqueue_many};
+use queue::{Wake, trace};
 use serde_json::Value;
 use tokio::sync::oneshot;
 
@@ -58,6 +58,8 @@ struct Line {
 
 struct Waiting {
     arrival: Arrival,
+    /// The trace that its request is part of.
+    trace: Option<Arc<str>>,
     answer: oneshot::Sender<Result<Answer, NotKept>>,
 }
 
@@ -137,7 +139,11 @@ impl Together {
         let begin = {
             let mut lines = self.shared.lock();
             let line = lines.entry(org).or_default();
-            line.waiting.push_back(Waiting { arrival, answer });
+            line.waiting.push_back(Waiting {
+                arrival,
+                trace: trace::current(),
+                answer,
+            });
             let begin = line.turns < AT_ONCE;
             line.turns += usize::from(begin);
             begin
@@ -173,7 +179,12 @@ impl Shared {
     }
 
     /// Writes all in one transaction; gives their answers in the same order.
-    async fn together(&self, org: OrgId, events: &[NewEvent<'_>]) -> Result<Vec<Answer>, NotKept> {
+    async fn together(
+        &self,
+        org: OrgId,
+        events: &[NewEvent<'_>],
+        traces: &HashMap<IntakeEventId, Option<Arc<str>>>,
+    ) -> Result<Vec<Answer>, NotKept> {
         let mut tx = self.db.org(org).await?;
         if !intake_events::is_served(&mut tx, org).await? {
             return Ok(events.iter().map(|_| Answer::NotServed).collect());
@@ -190,15 +201,17 @@ impl Shared {
         taken.sort_by(|one, other| one.dedupe_key.cmp(other.dedupe_key));
         let new = intake_events::insert_many(&mut tx, org, &taken).await?;
         let new: HashSet<IntakeEventId> = new.into_iter().collect();
-        let jobs: Vec<ProcessIntake> = taken
+        let fresh = taken
             .iter()
-            .filter(|event| new.contains(&event.id) && !event.spam)
-            .map(|event| ProcessIntake {
-                org,
-                event: event.id,
+            .filter(|event| new.contains(&event.id) && !event.spam);
+        let jobs: Vec<_> = fresh
+            .map(|event| {
+                let event = event.id;
+                let trace = traces.get(&event).cloned().flatten();
+                queue::job(&ProcessIntake { org, event }).trace(trace)
             })
             .collect();
-        enqueue_many(&mut tx, &jobs).await?;
+        queue::many(&mut tx, jobs).await?;
         for (event, allowed) in events.iter().zip(allowed) {
             answers.push(match allowed {
                 Err(wait) => Answer::TooMany(wait.0),
@@ -237,7 +250,9 @@ async fn write(mut turn: Turn) {
         let shared = &turn.shared;
         if batch.len() > 1 {
             let events: Vec<_> = batch.iter().map(|one| one.arrival.event()).collect();
-            match shared.together(turn.org, &events).await {
+            let traces = batch.iter().map(|one| (one.arrival.id, one.trace.clone()));
+            let traces = traces.collect();
+            match shared.together(turn.org, &events, &traces).await {
                 Ok(answers) => {
                     for (waiting, answer) in batch.into_iter().zip(answers) {
                         let _ = waiting.answer.send(Ok(answer));
@@ -254,9 +269,15 @@ async fn write(mut turn: Turn) {
                 Err(NotKept::Broken(_)) => {}
             }
         }
-        for Waiting { arrival, answer } in batch {
+        for Waiting {
+            arrival,
+            trace,
+            answer,
+        } in batch
+        {
+            let kept = trace::within(trace, shared.alone(&arrival.event())).await;
             // Its sender may have gone.
-            let _ = answer.send(shared.alone(&arrival.event()).await);
+            let _ = answer.send(kept);
         }
     }
 }

@@ -114,7 +114,8 @@ impl BatchId {
     /// Until the transaction of `db` ends, the batch cannot be sealed; nobody else waits.
     pub async fn add<J: Job>(self, db: &mut PgConnection, jobs: &[J]) -> Result<u64, BatchError> {
         self.hold_open(db).await?;
-        let added = enqueue::many(db, jobs, Some(self)).await?;
+        let jobs = jobs.iter().map(|one| enqueue::job(one).in_batch(self));
+        let added = enqueue::many(db, jobs.collect()).await?;
         if added > 0 {
             batch::add(db, self.0, added).await?;
         }

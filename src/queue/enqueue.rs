@@ -79,21 +79,16 @@ pub async fn enqueue<J: Job>(db: &mut PgConnection, job: &J) -> Result<Enqueued,
 
 /// Enqueues many jobs in few statements; says how many were new.
 pub async fn enqueue_many<J: Job>(db: &mut PgConnection, jobs: &[J]) -> Result<u64, EnqueueError> {
-    many(db, jobs, None).await
+    many(db, jobs.iter().map(job).collect()).await
 }
 
-/// Enqueues many jobs, as a part of `batch` if there is one.
-pub(crate) async fn many<J: Job>(
-    db: &mut PgConnection,
-    jobs: &[J],
-    batch: Option<BatchId>,
-) -> Result<u64, EnqueueError> {
+/// Enqueues many jobs of one kind in few statements; says how many were new.
+pub async fn many(db: &mut PgConnection, jobs: Vec<Enqueue>) -> Result<u64, EnqueueError> {
     let mut new = 0;
-    for jobs in jobs.chunks(insert::MOST) {
-        let mut plain = Vec::with_capacity(jobs.len());
-        for job in jobs {
-            let mut one = self::job(job);
-            one.batch = batch;
+    let mut jobs = jobs.into_iter().peekable();
+    while jobs.peek().is_some() {
+        let mut plain = Vec::new();
+        for one in jobs.by_ref().take(insert::MOST) {
             if one
                 .key
                 .as_ref()
@@ -125,6 +120,7 @@ pub fn job<J: Job>(job: &J) -> Enqueue {
         at: None,
         after: Duration::ZERO,
         batch: None,
+        trace: trace::current(),
     }
 }
 
@@ -150,6 +146,7 @@ pub struct Enqueue {
     at: Option<DateTime<Utc>>,
     after: Duration,
     batch: Option<BatchId>,
+    trace: Option<Arc<str>>,
 }
 
 impl Enqueue {
@@ -191,6 +188,12 @@ impl Enqueue {
     /// Under another limit key.
     pub fn limit_key(mut self, key: impl Into<String>) -> Self {
         self.limit_key = Some(key.into());
+        self
+    }
+
+    /// As a part of the trace of which this is the W3C trace parent, instead of the one it is enqueued in.
+    pub fn trace(mut self, parent: Option<Arc<str>>) -> Self {
+        self.trace = parent;
         self
     }
 
@@ -243,7 +246,7 @@ impl Enqueue {
             limit_key,
             at: self.at,
             after: self.after,
-            trace: trace::current(),
+            trace: self.trace,
             batch: self.batch.map(|batch| batch.0),
         })
     }

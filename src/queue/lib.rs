@@ -49,7 +49,7 @@ pub use batch::{Batch, BatchError, BatchId};
 pub use cancel::Cancel;
 pub use checkpoint::{CheckpointError, UnreadableCheckpoint};
 pub use drain::{DrainError, Drained, Ran, drain};
-pub use enqueue::{Enqueue, EnqueueError, Enqueued, enqueue, enqueue_many, job};
+pub use enqueue::{Enqueue, EnqueueError, Enqueued, enqueue, enqueue_many, job, many};
 pub use fingerprint::Fingerprint;
 pub use job::{Job, JobResult};
 pub use key::Key;

@@ -190,7 +190,7 @@ fn one_look_names_mistakes_of_all_kinds_each_once_and_in_its_place() {
     assert_eq!(said, wanted);
     let said = leadmill(&["check"], &[("RUST_LOG", "x=y=z")]);
     assert!(
-        said.starts_with("exit 78\nerror: RUST_LOG: log.filter: `x=y=z` is no filter; "),
+        said.starts_with("exit 78\nerror: RUST_LOG: log.filter: `x=y=z` is not a filter; "),
         "{said}"
     );
 }

@@ -39,7 +39,7 @@ pub(super) fn person(first: &str, last: &str) -> Value {
     json!({"firstName": first, "lastName": last, "email": email, "source": "website"})
 }
 
-async fn status_of(world: &World, org: OrgId, lead: LeadId) -> Status {
+pub async fn status_of(world: &World, org: OrgId, lead: LeadId) -> Status {
     let mut tx = world.db.org(org).await.unwrap();
     lead_pages::find(&mut tx, org, lead)
         .await
@@ -233,37 +233,6 @@ async fn a_status_is_changed_and_refusals_are_shown_at_their_field() {
     let nonsense = browser.post(&path, &[("status", "best")]).await;
     assert_eq!(nonsense.status, StatusCode::UNPROCESSABLE_ENTITY);
     world.work().await;
-}
-
-#[tokio::test]
-async fn a_lead_that_is_moved_is_scored_again() {
-    let world = World::new().await;
-    let org = world.org().await;
-    world.rep("Ada").await;
-    let lead = taken(&world, org, &[person("Grace", "Hopper")]).await[0];
-    let browser = world.browser("ada@example.test").await;
-    let path = |what: &str| format!("/dashboard/crm/leads/{lead}/{what}");
-
-    let moved = browser
-        .post(&path("status"), &[("status", "contacted")])
-        .await;
-    assert_eq!(moved.status, StatusCode::SEE_OTHER);
-    assert_eq!(world.work().await.count("score_lead"), 1);
-
-    // Whoever enters this stage is won.
-    let mut tx = world.db.org(org).await.unwrap();
-    let stage: uuid::Uuid =
-        sqlx::query_scalar("SELECT id FROM pipeline_stages WHERE status_on_enter = 'won'")
-            .fetch_one(&mut *tx)
-            .await
-            .unwrap();
-    drop(tx);
-    let moved = browser
-        .post(&path("stage"), &[("stage", &stage.to_string())])
-        .await;
-    assert_eq!(moved.status, StatusCode::SEE_OTHER);
-    assert_eq!(status_of(&world, org, lead).await, Status::Won);
-    assert_eq!(world.work().await.count("score_lead"), 1);
 }
 
 #[tokio::test]

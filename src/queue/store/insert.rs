@@ -163,16 +163,18 @@ pub(crate) async fn many(db: &mut PgConnection, new: Vec<New>) -> sqlx::Result<u
     let statement = if keyed { MANY_KEYED } else { MANY };
     let (queue, kind, version) = (first.queue, first.kind, first.version);
     let (priority, max_attempts) = (first.priority, first.max_attempts);
-    let (trace, batch) = (first.trace.clone(), first.batch);
+    let batch = first.batch;
     let mut payloads = Vec::with_capacity(new.len());
     let mut lanes = Vec::with_capacity(new.len());
     let mut keys = Vec::with_capacity(new.len());
     let mut limit_keys = Vec::with_capacity(new.len());
+    let mut traces = Vec::with_capacity(new.len());
     for new in new {
         payloads.push(new.payload);
         lanes.push(new.lane);
         keys.push(new.key);
         limit_keys.push(new.limit_key);
+        traces.push(new.trace.map(|trace| trace.to_string()));
     }
     let inserted = sqlx::query(statement)
         .bind(queue)
@@ -180,7 +182,7 @@ pub(crate) async fn many(db: &mut PgConnection, new: Vec<New>) -> sqlx::Result<u
         .bind(version)
         .bind(priority)
         .bind(max_attempts)
-        .bind(trace.as_deref())
+        .bind(traces)
         .bind(payloads)
         .bind(lanes)
         .bind(keys)
@@ -194,15 +196,15 @@ pub(crate) async fn many(db: &mut PgConnection, new: Vec<New>) -> sqlx::Result<u
 const MANY: &str = r#"
     INSERT INTO queue.job (queue, kind, version, priority, max_attempts, trace, payload, lane, unique_key,
         limit_key, batch_id)
-    SELECT $1, $2, $3, $4, $5, $6, payload::jsonb, lane, key, limit_key, $11
-    FROM unnest($7::text[], $8::uuid[], $9::text[], $10::text[]) AS new (payload, lane, key, limit_key)
+    SELECT $1, $2, $3, $4, $5, trace, payload::jsonb, lane, key, limit_key, $11
+    FROM unnest($6::text[], $7::text[], $8::uuid[], $9::text[], $10::text[]) AS new (trace, payload, lane, key, limit_key)
 "#;
 
 const MANY_KEYED: &str = r#"
     INSERT INTO queue.job (queue, kind, version, priority, max_attempts, trace, payload, lane, unique_key,
         limit_key, batch_id)
-    SELECT $1, $2, $3, $4, $5, $6, payload::jsonb, lane, key, limit_key, $11
-    FROM unnest($7::text[], $8::uuid[], $9::text[], $10::text[]) AS new (payload, lane, key, limit_key)
+    SELECT $1, $2, $3, $4, $5, trace, payload::jsonb, lane, key, limit_key, $11
+    FROM unnest($6::text[], $7::text[], $8::uuid[], $9::text[], $10::text[]) AS new (trace, payload, lane, key, limit_key)
     ON CONFLICT (kind, unique_key) WHERE unique_key IS NOT NULL DO NOTHING
 "#;
 
