@@ -12,6 +12,7 @@ mod isolation;
 mod ledger;
 mod rescore;
 mod scores;
+mod search;
 mod statuses;
 
 use domain::actor::Act;

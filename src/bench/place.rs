@@ -26,8 +26,11 @@ pub struct Place {
 impl Place {
     /// On a new cluster that keeps what it commits, of which nothing is left in the end.
     pub async fn own(fetch: Fetch) -> anyhow::Result<Self> {
+        // Room for what is measured, as on any server that was set up for work: else the disk is measured.
+        let roomy = [("shared_buffers", "512MB"), ("max_wal_size", "4GB")];
         let options = Options {
             fetch,
+            settings: roomy.map(|(name, value)| (name.into(), value.into())).into(),
             ..Options::temporary(&std::env::temp_dir(), Profile::Durable)
         };
         let cluster = Cluster::start(options)

@@ -17,8 +17,9 @@ use super::{Figure, Place, people};
 /// Leads of one chunk, as the nightly run takes them.
 const CHUNK: usize = 5000;
 
-/// Scores `leads` leads three times: when none has a score, when nothing has changed, and when a tenth has. Beside each
-/// the limit: the same rows of a bare table updated in chunks with scores that are known.
+/// Scores `leads` leads four times: when none has a score, when nothing has changed, when a tenth did something more, and
+/// when a hundredth met a marketing threshold, which moves each through its status. Beside each the limit: the same rows of
+/// a bare table updated in chunks with scores that are known.
 pub async fn rescore(place: &Place, leads: usize) -> anyhow::Result<Vec<Figure>> {
     let db = Db::new(place.pool.clone());
     let org = people::org(&db).await?;
@@ -28,9 +29,16 @@ pub async fn rescore(place: &Place, leads: usize) -> anyhow::Result<Vec<Figure>>
 
     let mut at = Clock::system().now();
     let mut figures = Vec::new();
-    for name in ["rescore_first", "rescore_unchanged", "rescore_tenth"] {
-        if name == "rescore_tenth" {
-            change_a_tenth(&db, org).await?;
+    for (name, expected) in [
+        ("rescore_first", leads),
+        ("rescore_unchanged", 0),
+        ("rescore_tenth", leads.div_ceil(10)),
+        ("rescore_qualified", leads.div_ceil(100)),
+    ] {
+        match name {
+            "rescore_tenth" => change(&db, org, Change::VISIT).await?,
+            "rescore_qualified" => change(&db, org, Change::CLICKS).await?,
+            _ => {}
         }
         tidy(&place.pool).await?;
         at += TimeDelta::days(1);
@@ -39,11 +47,6 @@ pub async fn rescore(place: &Place, leads: usize) -> anyhow::Result<Vec<Figure>>
         let (seen, scored) = run(&db, &act, &Progress::begin(name, leads)).await?;
         let ours = per_second(seen, began);
         ensure!(seen == leads, "{seen} of {leads} leads were looked at");
-        let expected = match name {
-            "rescore_first" => leads,
-            "rescore_tenth" => leads.div_ceil(10),
-            _ => 0,
-        };
         ensure!(
             scored == expected,
             "{scored} leads got a score, {expected} should have"
@@ -71,18 +74,44 @@ async fn run(db: &Db, act: &Act, progress: &Progress) -> anyhow::Result<(usize, 
     }
 }
 
-async fn change_a_tenth(db: &Db, org: OrgId) -> anyhow::Result<()> {
+/// What some leads did since the run before.
+struct Change {
+    /// One of so many did it.
+    of: i32,
+    /// Pages visited; too few for a threshold.
+    visits: i32,
+    /// Mails clicked.
+    clicks: i32,
+}
+
+impl Change {
+    const VISIT: Self = Self {
+        of: 10,
+        visits: 1,
+        clicks: 0,
+    };
+    const CLICKS: Self = Self {
+        of: 100,
+        visits: 0,
+        clicks: 3,
+    };
+}
+
+async fn change(db: &Db, org: OrgId, change: Change) -> anyhow::Result<()> {
     let mut tx = db.org(org).await?;
     sqlx::query(
         r#"
-        UPDATE lead_behaviour SET email_clicks = email_clicks + 1
+        UPDATE lead_behaviour SET website_visits = website_visits + $3, email_clicks = email_clicks + $4
         WHERE org_id = $1 AND lead_id IN (
             SELECT id FROM (SELECT id, row_number() OVER (ORDER BY id) AS n FROM leads WHERE org_id = $1) numbered
-            WHERE n % 10 = 1
+            WHERE n % $2 = 1
         )
         "#,
     )
     .bind(org)
+    .bind(change.of)
+    .bind(change.visits)
+    .bind(change.clicks)
     .execute(&mut *tx)
     .await?;
     tx.commit().await?;

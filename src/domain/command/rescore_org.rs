@@ -50,6 +50,7 @@ pub async fn rescore_chunk(
     let rules = scoring::rules(db, act.org).await?;
     let triggers = scoring::mql_triggers(db, act.org).await?;
     let fingerprint = Fingerprint::of(&profile, &rules);
+    rescore::by_key(db).await?;
     let rows = rescore::chunk(db, act.org, after, i64::try_from(limit).unwrap_or(i64::MAX)).await?;
 
     let mut chunk = Chunk {

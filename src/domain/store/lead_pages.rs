@@ -207,8 +207,8 @@ fn narrow(query: &mut QueryBuilder<Postgres>, org: OrgId, filter: &Filter) {
     }
     if let Some(words) = &filter.words {
         query
-            .push(" AND search @@ websearch_to_tsquery('simple', ")
+            .push(" AND id IN (SELECT leads_with_words(")
             .push_bind(words.clone())
-            .push(")");
+            .push("))");
     }
 }

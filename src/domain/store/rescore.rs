@@ -31,6 +31,15 @@ pub struct Scored {
     pub mql_at: Option<Timestamp>,
 }
 
+/// Reads what is named by its key, for the rest of the transaction: while a table is small, or its statistics are old, Postgres
+/// would rather read all of it, and so once for each chunk.
+pub async fn by_key(db: &mut PgConnection) -> sqlx::Result<()> {
+    sqlx::query("SET LOCAL enable_seqscan = off")
+        .execute(db)
+        .await?;
+    Ok(())
+}
+
 /// At most `limit` open leads behind `after`, in the order of their ids. Those scored since `due` have had their turn.
 ///
 /// Served by the primary key.
