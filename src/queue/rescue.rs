@@ -11,11 +11,11 @@ use sqlx::{Connection, PgConnection, PgPool};
 use tokio::sync::watch;
 use tracing::warn;
 
-use crate::Wake;
 use crate::desk::Desk;
 use crate::exchange::LONGEST;
 use crate::store::settle::{Fate, Settlement, settle};
 use crate::store::{claim, node};
+use crate::{JobId, Wake};
 
 /// A look that takes longer is given up, its connection with it.
 const LONGEST_LOOK: Duration = Duration::from_secs(30);
@@ -58,12 +58,28 @@ impl Rescue {
     }
 
     async fn on(&self, db: &mut PgConnection) -> sqlx::Result<u64> {
+        // Of younger claims it may still hear.
+        let age = LONGEST + Duration::from_secs(5);
+        let node = *self.node.borrow();
+        let seen = node::neglected(db, node, age, &self.kinds, &self.versions).await?;
+        let mut back = 0;
+        if seen.lost {
+            back += self.take_back(db).await?;
+        }
+        back += self.give_back(db, seen.claims.into_pairs()).await?;
+        if seen.parked {
+            back += claim::unpark(db, &self.kinds, &self.versions).await?;
+        }
+        Ok(back)
+    }
+
+    /// Takes back jobs of processes that died.
+    async fn take_back(&self, db: &mut PgConnection) -> sqlx::Result<u64> {
         let mut back = 0;
         loop {
             let rescued = node::rescue(db, MOST, self.every).await?;
             if rescued == node::Rescued::default() {
-                back += self.unheard(db).await?;
-                return Ok(back + claim::unpark(db, &self.kinds, &self.versions).await?);
+                return Ok(back);
             }
             back += rescued.back;
             warn!(
@@ -78,13 +94,12 @@ impl Rescue {
         }
     }
 
-    /// Gives back jobs that were claimed for this process in an exchange of whose end it did not hear.
-    async fn unheard(&self, db: &mut PgConnection) -> sqlx::Result<u64> {
-        let Some(node) = *self.node.borrow() else {
-            return Ok(0);
-        };
-        // Of younger ones it may still hear.
-        let claims = claim::older(db, node, LONGEST + Duration::from_secs(5)).await?;
+    /// Gives back what was claimed for this process in an exchange of whose end it did not hear.
+    async fn give_back(
+        &self,
+        db: &mut PgConnection,
+        claims: Vec<(JobId, i32)>,
+    ) -> sqlx::Result<u64> {
         let unknown = self.desk.claims.unknown(claims);
         if unknown.is_empty() {
             return Ok(0);

@@ -8,7 +8,6 @@ use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row};
 use uuid::Uuid;
 
-use super::insert::interval;
 use super::ruled::Start;
 use crate::ruled::Way;
 use crate::{BatchId, JobId};
@@ -245,25 +244,6 @@ pub(crate) async fn unpark(
     .execute(db)
     .await?;
     Ok(released.rows_affected())
-}
-
-/// What a node has claimed longer than `age` ago and not told the outcome of.
-pub(crate) async fn older(
-    db: &mut PgConnection,
-    node: i64,
-    age: Duration,
-) -> sqlx::Result<Vec<(JobId, i32)>> {
-    sqlx::query_as(
-        r#"
-        SELECT id, epoch
-        FROM queue.job
-        WHERE state = 2 AND lease_by = $1 AND started_at < now() - $2::interval
-        "#,
-    )
-    .bind(node)
-    .bind(interval(age))
-    .fetch_all(db)
-    .await
 }
 
 /// A queue at a glance.

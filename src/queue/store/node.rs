@@ -6,7 +6,7 @@ use sqlx::{Connection, PgConnection};
 
 use super::batch::{self, Ended};
 use super::insert::interval;
-use crate::fingerprint;
+use crate::{JobId, fingerprint};
 
 /// What a process says of itself.
 #[derive(Debug, Clone)]
@@ -70,6 +70,66 @@ pub(crate) async fn resign(db: &mut PgConnection, node: i64) -> sqlx::Result<()>
     .execute(db)
     .await?;
     Ok(())
+}
+
+/// Jobs that wait for somebody to look after them.
+#[derive(Debug, sqlx::FromRow)]
+pub(crate) struct Neglected {
+    /// There are some that run on no live node.
+    pub(crate) lost: bool,
+    /// There are parked ones of kinds that are known here.
+    pub(crate) parked: bool,
+    /// What the node has claimed a while ago and not told the outcome of.
+    #[sqlx(flatten)]
+    pub(crate) claims: Claims,
+}
+
+/// Jobs and the epochs of their claims, one by one.
+#[derive(Debug, sqlx::FromRow)]
+pub(crate) struct Claims {
+    ids: Vec<i64>,
+    epochs: Vec<i32>,
+}
+
+impl Claims {
+    pub(crate) fn into_pairs(self) -> Vec<(JobId, i32)> {
+        let ids = self.ids.into_iter().map(JobId);
+        ids.zip(self.epochs).collect()
+    }
+}
+
+/// One look for all that has to be looked after, as it is nearly always nothing. Claims of `node` count from `age` on.
+pub(crate) async fn neglected(
+    db: &mut PgConnection,
+    node: Option<i64>,
+    age: Duration,
+    kinds: &[String],
+    versions: &[i16],
+) -> sqlx::Result<Neglected> {
+    sqlx::query_as(
+        r#"
+        SELECT EXISTS (
+                SELECT FROM queue.job
+                WHERE state = 2 AND lease_by <> ALL (ARRAY (SELECT id FROM queue.node WHERE lease_until > now()))
+            ) AS lost,
+            EXISTS (
+                SELECT FROM queue.job j
+                JOIN unnest($3::text[], $4::smallint[]) AS known (kind, version)
+                    ON j.kind = known.kind AND j.version <= known.version
+                WHERE j.state = 3
+            ) AS parked,
+            coalesce(array_agg(id), '{}') AS ids,
+            coalesce(array_agg(epoch), '{}') AS epochs
+        FROM queue.job
+        WHERE state = 2 AND lease_by = $1 AND started_at < now() - $2::interval
+        "#,
+    )
+    .bind(node)
+    .bind(interval(age))
+    .bind(kinds)
+    .bind(versions)
+    .fetch_one(db)
+    .await
 }
 
 /// What went wrong with a job whose process died.
