@@ -65,6 +65,7 @@ fn sql_stands_in_stores() {
         "src/database",
         "src/postgres/",
         "src/bench/",
+        "src/chaos/store",
     ];
     only_in(
         &homes,
