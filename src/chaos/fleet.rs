@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use rustix::process::{Pid, Signal, kill_process};
-use tokio::process::{Child, Command};
+use tokio::process::{Child, ChildStdin, Command};
 
 use super::journal::{self, Build, Fault, Journal};
 
@@ -52,6 +52,8 @@ impl Model {
 pub(super) struct Member {
     pub(super) number: u32,
     child: Child,
+    /// Held open: it ends when we do. Whoever waits for a child would close it.
+    _alive: Option<ChildStdin>,
     journal: Arc<Journal>,
 }
 
@@ -83,8 +85,9 @@ impl Shipyard {
                 command.arg(format!("--memory={MEMORY}"));
             }
         }
-        let child = command.spawn().context("starting a worker")?;
+        let mut child = command.spawn().context("starting a worker")?;
         Ok(Member {
+            _alive: child.stdin.take(),
             number,
             child,
             journal: self.journal.clone(),

@@ -163,13 +163,6 @@ pub(super) async fn uneven_ticks(db: &mut PgConnection) -> sqlx::Result<Vec<Stri
     .await
 }
 
-/// How many ticks of it fired.
-pub(super) async fn count_ticks(db: &mut PgConnection) -> sqlx::Result<i64> {
-    sqlx::query_scalar("SELECT count(*) FROM queue.schedule_tick WHERE name = 'chaos_minute'")
-        .fetch_one(db)
-        .await
-}
-
 /// Lets the server take no writes, or take them again.
 pub(super) async fn set_read_only(superuser: &mut PgConnection, on: bool) -> sqlx::Result<()> {
     let set = if on {
