@@ -287,10 +287,11 @@ impl Broken {
     ///
     /// What hits the database hits all, and a lease that could not be renewed runs out later.
     pub(super) fn hits(&self, worker: Option<u32>, from: i64, to: i64, lease: i64) -> bool {
-        let late = if self.kind.worker().is_some() {
-            0
-        } else {
-            lease
+        let late = match self.kind {
+            // It begins what it had claimed before, until it looks at its lease again.
+            Fault::Pause { .. } => lease / 3,
+            _ if self.kind.worker().is_some() => 0,
+            _ => lease,
         };
         let theirs = match (self.kind.worker(), worker) {
             (Some(one), Some(other)) => one == other,
