@@ -61,10 +61,8 @@ pub async fn run(dose: Dose, only: &[String]) -> anyhow::Result<Report> {
     }
     let (verdict, settled) = given?;
     let lines = journal::read(&stage.dir)?;
-    let good = verdict.is_good();
-    stage.strike(!good).await?;
-
     let mut report = Report::new(dose, verdict, &checker::faults(&lines), settled);
+    stage.strike(!report.wrong().is_empty()).await?;
     if dose.full_disks > 0 {
         match faults::disk_full(&dose, dose.full_disks).await? {
             DiskFull::Judged(verdict) => report.add_disk_full(*verdict),

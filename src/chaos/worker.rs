@@ -16,8 +16,9 @@ use super::store;
 use crate::stop::Stop;
 use crate::work;
 
-/// How many jobs of each pool run at once.
-const AT_ONCE: usize = 8;
+/// How many jobs of each pool run at once: enough that two workers can do what is enqueued, so that what waits does not
+/// wait for room.
+const AT_ONCE: usize = 32;
 /// How long what runs may take to end at a deploy.
 const GRACE: Duration = Duration::from_millis(300);
 
