@@ -53,16 +53,11 @@ pub async fn run(dose: Dose, only: &[String]) -> anyhow::Result<Report> {
     } else {
         dose.only(only)?
     };
-    let mut stage = Stage::set(dose.lease, None).await?;
-    let given = give(&mut stage, &dose).await;
-    if given.is_err() {
-        stage.strike(true).await?;
-        return Err(given.err().unwrap_or_else(|| anyhow::anyhow!("it failed")));
-    }
-    let (verdict, settled) = given?;
-    let lines = journal::read(&stage.dir)?;
-    let mut report = Report::new(dose, verdict, &checker::faults(&lines), settled);
-    stage.strike(!report.wrong().is_empty()).await?;
+    let mut report = if dose.is_on_stage() {
+        on_stage(&dose).await?
+    } else {
+        Report::new(dose, Verdict::default(), &[], Duration::ZERO)
+    };
     if dose.full_disks > 0 {
         match faults::disk_full(&dose, dose.full_disks).await? {
             DiskFull::Judged(verdict) => report.add_disk_full(*verdict),
@@ -80,7 +75,23 @@ pub async fn run(dose: Dose, only: &[String]) -> anyhow::Result<Report> {
     Ok(report)
 }
 
-/// Everything that happens on the main stage.
+/// Everything that happens on the main stage, and what came of it.
+async fn on_stage(dose: &Dose) -> anyhow::Result<Report> {
+    let mut stage = Stage::set(dose.lease, None).await?;
+    match give(&mut stage, dose).await {
+        Ok((verdict, settled)) => {
+            let lines = journal::read(&stage.dir)?;
+            let report = Report::new(*dose, verdict, &checker::faults(&lines), settled);
+            stage.strike(!report.wrong().is_empty()).await?;
+            Ok(report)
+        }
+        Err(error) => {
+            stage.strike(true).await?;
+            Err(error)
+        }
+    }
+}
+
 async fn give(stage: &mut Stage, dose: &Dose) -> anyhow::Result<(Verdict, Duration)> {
     let mut fleet = stage.yard.fleet(dose.workers, Model::PLAIN)?;
     let producing = stage.produce(PACE);

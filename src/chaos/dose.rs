@@ -53,7 +53,7 @@ impl Dose {
         poisons: 2,
         deploys: 2,
         full_disks: 1,
-        days: 2_000,
+        days: 12_000,
         patience: Duration::from_secs(75),
     };
 
@@ -72,7 +72,7 @@ impl Dose {
         poisons: 20,
         deploys: 20,
         full_disks: 5,
-        days: 10_000,
+        days: 36_000,
         patience: Duration::from_secs(120),
     };
 
@@ -111,6 +111,22 @@ impl Dose {
             days: part(self.days),
             ..self
         }
+    }
+
+    /// Whether anything happens on the main stage.
+    pub(super) fn is_on_stage(&self) -> bool {
+        let faults = [
+            self.kills,
+            self.pauses,
+            self.restarts,
+            self.failovers,
+            self.cuts,
+            self.read_only,
+            self.exhaustions,
+            self.poisons,
+            self.deploys,
+        ];
+        faults.iter().any(|times| *times > 0)
     }
 
     /// Only the faults of these names, in this dose.

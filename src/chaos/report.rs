@@ -94,8 +94,9 @@ impl Report {
                 vacuous.push(format!("nothing is proven: {what}"));
             }
         };
-        must(1, counts.accepted, "no job was accepted");
-        must(1, counts.starts, "no job was begun");
+        let on_stage = usize::from(self.dose.is_on_stage());
+        must(on_stage, counts.accepted, "no job was accepted");
+        must(on_stage, counts.starts, "no job was begun");
         must(
             self.dose.kills,
             self.verdict.reruns.len(),
@@ -208,9 +209,9 @@ impl Report {
         if let Some(days) = &self.days {
             let _ = write!(
                 text,
-                " {} schedule days in {} zones, one of every rule by which clocks were changed in that time: {} ticks due, \
+                " {} schedule days in {} zones, {} of them with clocks that were changed, each by another rule: {} ticks due, \
                  {} fired by {} tickers at once, each once and with one job.",
-                days.days, days.zones, days.due, days.fired, days.tickers
+                days.days, days.zones, days.rules, days.due, days.fired, days.tickers
             );
         }
         text.push('\n');
