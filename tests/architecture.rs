@@ -72,6 +72,18 @@ fn sql_stands_in_stores() {
     );
 }
 
+/// Processes whose clocks differ agree only on the database's.
+#[test]
+fn the_queue_asks_no_clock_but_the_databases() {
+    for (name, text) in sources() {
+        if name.starts_with("src/queue/") && !name.ends_with("tests.rs") {
+            for clock in ["Utc::now", "Local::now", "SystemTime::now"] {
+                assert!(!text.contains(clock), "{name} asks {clock}");
+            }
+        }
+    }
+}
+
 #[test]
 fn apalis_is_the_queues_own_matter() {
     only_in(&["src/queue/"], &["apalis"]);

@@ -60,6 +60,8 @@ pub(super) struct Counts {
     pub(super) again: usize,
     /// Claims that the fence told were gone.
     pub(super) refused: usize,
+    /// Effects of workers whose clock was wrong.
+    pub(super) by_wrong_clocks: usize,
     /// Attempts that went on to their end though their claim was gone.
     pub(super) outlived: usize,
 }

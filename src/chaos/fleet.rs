@@ -11,6 +11,7 @@ use anyhow::{Context, bail};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::{Child, ChildStdin, Command};
 
+use super::clock;
 use super::journal::{self, Build, Fault, Journal};
 
 /// How long a worker that is told to stop may take to.
@@ -27,6 +28,8 @@ pub(super) struct Shipyard {
     pub(super) lease: Duration,
     pub(super) journal: Arc<Journal>,
     pub(super) next: Arc<AtomicU32>,
+    /// What makes clocks wrong, if it is there.
+    pub(super) clockwork: Option<PathBuf>,
 }
 
 /// What a worker is to be.
@@ -34,8 +37,6 @@ pub(super) struct Shipyard {
 pub(super) struct Model {
     pub(super) build: Build,
     pub(super) poison: bool,
-    /// Seconds by which its clock is wrong.
-    pub(super) skew: i64,
 }
 
 impl Model {
@@ -43,7 +44,6 @@ impl Model {
     pub(super) const PLAIN: Self = Self {
         build: Build::New,
         poison: false,
-        skew: 0,
     };
 }
 
@@ -52,6 +52,7 @@ impl Model {
 pub(super) struct Member {
     pub(super) number: u32,
     child: Child,
+    process: u32,
     /// Held open: it ends when we do. Whoever waits for a child would close it.
     _alive: Option<ChildStdin>,
     journal: Arc<Journal>,
@@ -73,7 +74,6 @@ impl Shipyard {
             .arg(format!("--journals={}", self.dir.display()))
             .arg(format!("--url={}", self.url))
             .arg(format!("--lease-ms={}", self.lease.as_millis()))
-            .arg(format!("--skew={}", model.skew))
             .arg(format!("--build={build}"))
             .stdin(Stdio::piped())
             .stdout(log.try_clone()?)
@@ -85,13 +85,26 @@ impl Shipyard {
                 command.arg(format!("--memory={MEMORY}"));
             }
         }
+        let wrong_by = clock::wrong_by(number);
+        if let Some(library) = self.clockwork.as_deref().filter(|_| wrong_by != 0) {
+            clock::set_wrong(&mut command, library, wrong_by);
+            command.arg(format!("--wrong-by={wrong_by}"));
+        }
         let mut child = command.spawn().context("starting a worker")?;
         Ok(Member {
             _alive: child.stdin.take(),
             number,
+            process: child.id().unwrap_or(0),
             child,
             journal: self.journal.clone(),
         })
+    }
+
+    /// How many workers were started with a wrong clock.
+    pub(super) fn wrong_clocks(&self) -> usize {
+        let all = 1..self.next.load(Ordering::Relaxed);
+        let wrong = all.filter(|worker| clock::wrong_by(*worker) != 0);
+        self.clockwork.as_ref().map_or(0, |_| wrong.count())
     }
 
     /// Starts `count` workers.
@@ -163,5 +176,11 @@ impl Member {
         let pid = self.child.id().and_then(|id| i32::try_from(id).ok());
         let pid = pid.and_then(Pid::from_raw).context("it has ended")?;
         kill_process(pid, signal).context("signalling a worker")
+    }
+}
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        clock::tidy(self.process);
     }
 }

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use queue::{Attempt, Backoff, Job, JobResult, Key, Outcome, Registry, StaleClaim};
 use serde::{Deserialize, Serialize};
 use sqlx::{Connection, PgPool};
 
+use super::clock;
 use super::journal::{Build, End, Journal, Seen};
 use super::store;
 
@@ -30,16 +31,9 @@ pub(super) struct Ctx {
     pub(super) pool: PgPool,
     pub(super) journal: Arc<Journal>,
     pub(super) build: Build,
-    /// How wrong this process's clock is.
-    pub(super) skew: TimeDelta,
 }
 
 impl Ctx {
-    /// What time this process believes that it is.
-    pub(super) fn now(&self) -> DateTime<Utc> {
-        Utc::now() + self.skew
-    }
-
     /// One attempt at something that takes `time`, with one effect in the middle of it.
     async fn attempt(&self, number: u64, time: Duration, attempt: &Attempt) -> JobResult {
         let epoch = attempt.epoch;
@@ -84,7 +78,7 @@ impl Ctx {
         let made = async {
             let mut tx = db.begin().await?;
             attempt.fence(&mut tx).await?;
-            let order = store::effect(&mut tx, number, attempt.epoch, self.now()).await?;
+            let order = store::effect(&mut tx, number, attempt.epoch, clock::believed()).await?;
             tx.commit().await?;
             Ok(order)
         };
@@ -188,11 +182,7 @@ impl Job for Poison {
     const BACKOFF: Backoff = BACKOFF;
     type Ctx = Ctx;
 
-    #[expect(
-        clippy::panic_in_result_fn,
-        clippy::panic,
-        reason = "that is what it is for"
-    )]
+    #[expect(clippy::panic, reason = "that is what it is for")]
     async fn run(&self, ctx: &Ctx, attempt: &Attempt) -> JobResult {
         let (number, epoch) = (self.number, attempt.epoch);
         ctx.journal.saw(Seen::Start {

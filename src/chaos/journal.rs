@@ -148,15 +148,18 @@ impl Fault {
 pub(super) struct Journal {
     file: File,
     by: u32,
+    /// Microseconds by which this process's clock is ahead of the machine's.
+    ahead: i64,
 }
 
 impl Journal {
-    /// Appends to the file of process `by` in `dir`.
-    pub(super) fn open(dir: &Path, by: u32) -> anyhow::Result<Self> {
+    /// Appends to the file of process `by` in `dir`, whose clock is wrong by so many seconds.
+    pub(super) fn open(dir: &Path, by: u32, wrong_by: i64) -> anyhow::Result<Self> {
         let path = dir.join(format!("{by}.journal"));
         let file = File::options().create(true).append(true).open(&path);
         let file = file.with_context(|| format!("opening {}", path.display()))?;
-        Ok(Self { file, by })
+        let ahead = wrong_by * 1_000_000;
+        Ok(Self { file, by, ahead })
     }
 
     /// Whose it is.
@@ -166,7 +169,7 @@ impl Journal {
 
     /// Writes down what is seen now.
     pub(super) fn saw(&self, seen: Seen) -> anyhow::Result<()> {
-        self.saw_at(now(), seen)
+        self.saw_at(now() - self.ahead, seen)
     }
 
     /// Writes down what was seen, or began, at `at`.

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::checker::{Broken, Verdict, percentile};
 use super::dose::Dose;
+use super::fleet::Shipyard;
 use super::journal::Fault;
 use super::schedule_days::Days;
 
@@ -45,6 +46,14 @@ impl Report {
             disk_full: None,
             days: None,
             took: Duration::ZERO,
+        }
+    }
+
+    /// How many workers had a clock that was wrong. Not a fault: it excuses nothing.
+    pub(super) fn clocks(&mut self, yard: &Shipyard) {
+        match yard.wrong_clocks() {
+            0 => self.skip("clock_wrong", "libfaketime is not installed".to_owned()),
+            count => drop(self.given.insert("clock_wrong", count)),
         }
     }
 
@@ -98,6 +107,11 @@ impl Report {
         must(on_stage, counts.accepted, "no job was accepted");
         must(on_stage, counts.starts, "no job was begun");
         must(
+            self.given.get("clock_wrong").copied().unwrap_or(0),
+            counts.by_wrong_clocks,
+            "no worker with a wrong clock did anything",
+        );
+        must(
             self.dose.kills,
             self.verdict.reruns.len(),
             "no job was interrupted",
@@ -149,6 +163,7 @@ impl Report {
             "starts": self.sum(|verdict| verdict.counts.starts),
             "starts_again": self.sum(|verdict| verdict.counts.again),
             "effects": self.sum(|verdict| verdict.counts.effects),
+            "effects_by_wrong_clocks": self.sum(|verdict| verdict.counts.by_wrong_clocks),
             "ends": self.sum(|verdict| verdict.counts.ends),
             "stale_refused": self.sum(|verdict| verdict.counts.refused),
             "reruns": self.verdict.reruns.len(),

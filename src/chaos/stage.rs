@@ -17,7 +17,7 @@ use super::fleet::Shipyard;
 use super::journal::{self, Journal};
 use super::producer::Producer;
 use super::proxy::Proxy;
-use super::{probe, store};
+use super::{clock, probe, store};
 use crate::database;
 
 /// The database of the chaos.
@@ -75,7 +75,7 @@ impl Stage {
         pool.close().await;
 
         let proxy = Proxy::to(primary.socket()).await?;
-        let journal = Arc::new(Journal::open(&dir, 0)?);
+        let journal = Arc::new(Journal::open(&dir, 0, 0)?);
         let url = proxy.url(DATABASE);
         let yard = Shipyard {
             dir: dir.clone(),
@@ -83,6 +83,7 @@ impl Stage {
             lease,
             journal: journal.clone(),
             next: Arc::new(AtomicU32::new(1)),
+            clockwork: clock::library(),
         };
         let producer = Producer {
             url,
@@ -138,6 +139,20 @@ impl Stage {
         Ok(began.elapsed())
     }
 
+    /// Waits until the schedule of every minute fires, at most for `patience`; says whether it did.
+    pub(super) async fn has_ticked(&self, patience: Duration) -> anyhow::Result<bool> {
+        let began = Instant::now();
+        let mut db = self.superuser().await?;
+        let before = store::count_ticks(&mut db).await?;
+        let mut has_ticked = false;
+        while !has_ticked && began.elapsed() < patience {
+            tokio::time::sleep(LOOK).await;
+            has_ticked = store::count_ticks(&mut db).await? > before;
+        }
+        db.close().await?;
+        Ok(has_ticked)
+    }
+
     /// Judges everything that has happened here.
     pub(super) async fn judge(&self) -> anyhow::Result<Verdict> {
         let mut db = self.superuser().await?;
@@ -148,8 +163,10 @@ impl Stage {
             left: store::left(&mut db).await?,
             effects: store::effects(&mut db).await?.into_iter().collect(),
         };
+        let by_wrong_clocks = store::count_by_wrong_clocks(&mut db).await?;
         let uneven = store::uneven_ticks(&mut db).await?;
         let mut verdict = judge(&evidence);
+        verdict.counts.by_wrong_clocks = usize::try_from(by_wrong_clocks)?;
         let uneven = uneven.into_iter();
         verdict
             .other

@@ -35,6 +35,7 @@ pub(super) async fn prepare(db: &mut PgConnection) -> sqlx::Result<()> {
             number bigint NOT NULL,                                -- the job, as the observer knows it
             epoch int NOT NULL,                                    -- the claim that it was written under
             believed_at timestamptz NOT NULL,                      -- by the clock of its process
+            at timestamptz NOT NULL DEFAULT now(),                 -- by that of the database
             filling text NOT NULL                                  -- takes room
         )
         "#,
@@ -136,6 +137,22 @@ pub(super) async fn count_left(db: &mut PgConnection) -> sqlx::Result<i64> {
 pub(super) async fn effects(db: &mut PgConnection) -> sqlx::Result<Vec<i64>> {
     sqlx::query_scalar("SELECT place FROM chaos.effect")
         .fetch_all(db)
+        .await
+}
+
+/// How many effects were written by processes whose clock was wrong by more than their transaction can have taken.
+pub(super) async fn count_by_wrong_clocks(db: &mut PgConnection) -> sqlx::Result<i64> {
+    sqlx::query_scalar(
+        "SELECT count(*) FROM chaos.effect WHERE abs(extract(epoch FROM believed_at - at)) > 20",
+    )
+    .fetch_one(db)
+    .await
+}
+
+/// How often the schedule of every minute has fired.
+pub(super) async fn count_ticks(db: &mut PgConnection) -> sqlx::Result<i64> {
+    sqlx::query_scalar("SELECT count(*) FROM queue.schedule_tick WHERE name = 'chaos_minute'")
+        .fetch_one(db)
         .await
 }
 

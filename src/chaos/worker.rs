@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use chrono::TimeDelta;
 use queue::schedule::Schedule;
 use queue::{Pool, Worker};
 
@@ -38,7 +37,7 @@ pub struct Orders {
     /// Whether it takes poison too.
     pub poison: bool,
     /// By how many seconds its clock is wrong.
-    pub skew: i64,
+    pub wrong_by: i64,
     /// How many MiB it may take beyond what it has at the start.
     pub memory: Option<u64>,
 }
@@ -59,9 +58,12 @@ pub async fn work(orders: Orders) -> anyhow::Result<()> {
     let pool = store::pool(&orders.url)?;
     let ctx = Ctx {
         pool: pool.clone(),
-        journal: Arc::new(Journal::open(&orders.journals, orders.number)?),
+        journal: Arc::new(Journal::open(
+            &orders.journals,
+            orders.number,
+            orders.wrong_by,
+        )?),
         build: orders.build,
-        skew: TimeDelta::seconds(orders.skew),
     };
     let mut pools = vec![of(jobs::QUEUE)];
     if orders.poison {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::{Subcommand, ValueEnum};
 
-use super::Failure;
+use super::{Failure, say};
 use crate::chaos::{self, Build, Dose, Orders};
 use crate::config::Config;
 
@@ -69,8 +69,8 @@ struct Worker {
     build: Build,
     #[arg(long)]
     poison: bool,
-    #[arg(long, allow_negative_numbers = true)]
-    skew: i64,
+    #[arg(long, allow_negative_numbers = true, default_value_t = 0)]
+    wrong_by: i64,
     #[arg(long)]
     memory: Option<u64>,
 }
@@ -93,9 +93,9 @@ pub(super) async fn run(args: Args, _: Arc<Config>) -> Result<(), Failure> {
             }
             let report = chaos::run(dose, &args.only).await?;
             if args.json {
-                println!("{}", report.json());
+                say::line(report.json())?;
             } else {
-                print!("{}", report.markdown());
+                say::text(report.markdown())?;
             }
             ended(report.wrong())
         }
@@ -128,7 +128,7 @@ impl Worker {
             lease: Duration::from_millis(self.lease_ms),
             build: self.build,
             poison: self.poison,
-            skew: self.skew,
+            wrong_by: self.wrong_by,
             memory: self.memory,
         }
     }

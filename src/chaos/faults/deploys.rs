@@ -10,8 +10,6 @@ use crate::chaos::stage::Stage;
 
 /// So many attempts begin between two replacements.
 const STARTS: usize = 4;
-/// By how many seconds the clocks of workers are wrong.
-const SKEWS: [i64; 4] = [-600, 0, 37, 600];
 
 /// Rolls `count` deploys over the fleet: to the old program, to the new one, and so on; it ends with the new one.
 pub(in crate::chaos) async fn deploys(
@@ -26,12 +24,11 @@ pub(in crate::chaos) async fn deploys(
         } else {
             Build::New
         };
-        for (place, member) in fleet.iter_mut().enumerate() {
-            let model = Model {
-                build,
-                poison: false,
-                skew: SKEWS[place % SKEWS.len()],
-            };
+        let model = Model {
+            build,
+            ..Model::PLAIN
+        };
+        for member in fleet.iter_mut() {
             let from = journal::now();
             let next = stage.yard.start(model)?;
             tokio::time::sleep(Duration::from_millis(300)).await;

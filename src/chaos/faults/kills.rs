@@ -8,8 +8,8 @@ use crate::chaos::fleet::{Member, Model};
 use crate::chaos::journal;
 use crate::chaos::stage::Stage;
 
-/// The shortest time between two kills.
-const APART: Duration = Duration::from_millis(250);
+/// How long a worker lives at least: a little longer than the longest job, or none of those would ever end.
+const LIFE: Duration = Duration::from_millis(3_600);
 /// So many attempts begin between two kills.
 const STARTS: usize = 4;
 
@@ -21,9 +21,10 @@ pub(in crate::chaos) async fn kills(
 ) -> anyhow::Result<()> {
     let progress = Progress::begin("kills", count);
     let workers = fleet.len();
+    let apart = LIFE.div_f64(workers as f64);
     for number in 0..count {
         let from = journal::now();
-        tokio::time::sleep(APART).await;
+        tokio::time::sleep(apart).await;
         until_at_work(stage, from, STARTS).await?;
         let slot = &mut fleet[number % workers];
         let victim = std::mem::replace(slot, stage.yard.start(Model::PLAIN)?);
