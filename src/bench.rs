@@ -7,7 +7,7 @@ mod latency;
 mod noop;
 mod people;
 mod place;
-mod progress;
+pub(crate) mod progress;
 mod raw;
 mod rescore;
 

@@ -5,6 +5,8 @@
 
 mod batches;
 mod bench;
+#[cfg(feature = "chaos")]
+mod chaos;
 mod check;
 mod completions;
 mod dead;
@@ -126,6 +128,10 @@ enum Command {
     Schedules(schedules::Args),
     /// Measure how fast it is, beside hand-written SQL on the same server
     Bench(bench::Args),
+    /// Break everything that can break, and see that no promise is broken
+    #[cfg(feature = "chaos")]
+    #[command(hide = true)]
+    Chaos(chaos::Args),
     /// Print the description of the REST API (OpenAPI, in JSON)
     Openapi(openapi::Args),
     /// Print a completion script for a shell
@@ -172,6 +178,8 @@ fn run(cli: Cli) -> Result<(), Failure> {
                 schedules::run(&args, settings_with_database(&sources)?).await
             }
             Command::Bench(args) => bench::run(&args, settings(&sources)?).await,
+            #[cfg(feature = "chaos")]
+            Command::Chaos(args) => chaos::run(args, settings(&sources)?).await,
             Command::Openapi(args) => openapi::run(&args),
             Command::Completions(args) => completions::run(&args, &mut Cli::command()),
         }

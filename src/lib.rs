@@ -14,6 +14,8 @@
 pub mod api;
 pub mod app;
 pub mod bench;
+#[cfg(feature = "chaos")]
+pub mod chaos;
 pub mod cli;
 pub mod commands;
 pub mod config;

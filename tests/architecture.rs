@@ -64,11 +64,24 @@ fn sql_stands_in_stores() {
         "src/database",
         "src/postgres/",
         "src/bench/",
+        "src/chaos/store",
     ];
     only_in(
         &homes,
         &["sqlx::query", "sqlx::raw_sql", "QueryBuilder::new"],
     );
+}
+
+/// Processes whose clocks differ agree only on the database's.
+#[test]
+fn the_queue_asks_no_clock_but_the_databases() {
+    for (name, text) in sources() {
+        if name.starts_with("src/queue/") && !name.ends_with("tests.rs") {
+            for clock in ["Utc::now", "Local::now", "SystemTime::now"] {
+                assert!(!text.contains(clock), "{name} asks {clock}");
+            }
+        }
+    }
 }
 
 #[test]

@@ -12,7 +12,7 @@ const TICK: Duration = Duration::from_millis(200);
 
 /// One phase of a measurement.
 #[derive(Debug)]
-pub(super) struct Progress {
+pub(crate) struct Progress {
     what: String,
     bar: ProgressBar,
     /// Nobody sees a bar.
@@ -21,7 +21,7 @@ pub(super) struct Progress {
 
 impl Progress {
     /// Begins a phase of `total` steps.
-    pub(super) fn begin(what: &str, total: usize) -> Self {
+    pub(crate) fn begin(what: &str, total: usize) -> Self {
         let plain = !std::io::stderr().is_terminal();
         let target = if plain {
             ProgressDrawTarget::hidden()
@@ -47,14 +47,14 @@ impl Progress {
     }
 
     /// Sets how many steps are done in all.
-    pub(super) fn at(&self, done: usize) {
+    pub(crate) fn at(&self, done: usize) {
         let before = self.bar.position();
         self.bar.set_position(done as u64);
         self.tell(before, done as u64);
     }
 
     /// Adds steps that are done.
-    pub(super) fn more(&self, steps: usize) {
+    pub(crate) fn more(&self, steps: usize) {
         let before = self.bar.position();
         self.bar.inc(steps as u64);
         self.tell(before, before + steps as u64);

@@ -1,7 +1,9 @@
 //! A private cluster: started or adopted, and stopped with the last process that uses it.
 
+mod standby;
+
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Child;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -131,6 +133,26 @@ impl Cluster {
             State::Ready(pid) => Some(pid),
             State::Busy(_) | State::Down => None,
         }
+    }
+
+    /// The address of `database`, for the role that owns the cluster.
+    pub fn superuser_url(&self, database: &str) -> Result<String, Error> {
+        Ok(self.shared.url(SUPERUSER, database)?.into())
+    }
+
+    /// The socket that clients connect to.
+    pub fn socket(&self) -> PathBuf {
+        self.shared.place.socket_file()
+    }
+
+    /// Stops the server as its own service would, and keeps the cluster: [`Cluster::revive`] starts it again.
+    pub async fn halt(&self) -> Result<(), Error> {
+        let shared = self.shared.clone();
+        blocking(move || match launch::state(&shared.place) {
+            State::Ready(pid) | State::Busy(pid) => launch::stop(&shared.place, pid),
+            State::Down => Ok(()),
+        })
+        .await
     }
 
     /// Kills the server the way a crash would, and waits until it is gone.

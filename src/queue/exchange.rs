@@ -20,6 +20,7 @@ use tracing::{error, warn};
 use crate::desk::{Claims, Desk, Exchange};
 use crate::history;
 use crate::outlook::Outlook;
+use crate::patience::ask;
 use crate::ruled::{self, Way};
 use crate::store::claim::{self, Want};
 use crate::store::settle::{Fate, Settlement, settle};
@@ -86,8 +87,10 @@ impl Exchanger {
     /// Makes the partition of the day before anything is claimed: making it later keeps outcomes waiting. Where it cannot be
     /// made, outcomes have a place all the same.
     async fn make_the_day_ready(&self) -> sqlx::Result<()> {
-        let mut db = self.pool.acquire().await?;
-        match history::make_partitions(&mut db, 0).await {
+        let ready = ask(&self.pool, LONGEST, async |db| {
+            history::make_partitions(db, 0).await
+        });
+        match ready.await {
             Err(sqlx::Error::Database(error)) => {
                 warn!("Cannot prepare the history of today for now: {error}");
                 Ok(())
@@ -98,14 +101,10 @@ impl Exchanger {
 
     async fn make(&self, exchange: &Exchange) -> sqlx::Result<Claims> {
         let node = *self.node.borrow();
-        let mut db = self.pool.acquire().await?;
-        let made = tokio::time::timeout(LONGEST, self.on(&mut db, exchange, node)).await;
-        let made = made.unwrap_or(Err(sqlx::Error::PoolTimedOut));
-        if made.is_err() {
-            // Whatever is wrong with it (stalled, read-only since a failover), a new one is no worse.
-            drop(db.detach());
-        }
-        made
+        ask(&self.pool, LONGEST, async |db| {
+            self.on(db, exchange, node).await
+        })
+        .await
     }
 
     async fn on(

@@ -29,6 +29,7 @@ pub mod maintenance;
 mod outcome;
 mod outlook;
 mod pace;
+mod patience;
 mod producer;
 mod registry;
 mod rescue;

@@ -8,12 +8,15 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::history;
+use crate::patience::ask;
 use crate::store::count;
 
 /// How often the tables are looked after.
 const EVERY: Duration = Duration::from_secs(300);
 /// How often what was noted of jobs that ended is added up.
 const FOLD_EVERY: Duration = Duration::from_secs(30);
+/// A round that takes longer is given up, its connection with it.
+const LONGEST: Duration = Duration::from_secs(30);
 /// Partitions made ahead of the day they are needed.
 const DAYS_AHEAD: u16 = 7;
 /// Days for which the ledger of ticks is kept.
@@ -76,21 +79,22 @@ impl Maintenance {
 
     /// One round.
     pub async fn once(&self, pool: &PgPool) -> sqlx::Result<Maintained> {
-        let mut db = pool.acquire().await?;
-        count::fold(&mut db).await?;
-        Ok(Maintained {
-            made: history::make_partitions(&mut db, DAYS_AHEAD).await?,
-            dropped: history::drop_older(&mut db, self.keep_days).await?,
-            nodes: forget_nodes(&mut db).await?,
-            ticks: forget_ticks(&mut db).await?,
-            batches: forget_batches(&mut db, self.keep_days).await?,
+        ask(pool, LONGEST, async |db| {
+            count::fold(db).await?;
+            Ok(Maintained {
+                made: history::make_partitions(db, DAYS_AHEAD).await?,
+                dropped: history::drop_older(db, self.keep_days).await?,
+                nodes: forget_nodes(db).await?,
+                ticks: forget_ticks(db).await?,
+                batches: forget_batches(db, self.keep_days).await?,
+            })
         })
+        .await
     }
 }
 
 async fn fold(pool: &PgPool) -> sqlx::Result<u64> {
-    let mut db = pool.acquire().await?;
-    count::fold(&mut db).await
+    ask(pool, LONGEST, async |db| count::fold(db).await).await
 }
 
 /// Nodes are shown for an hour after their end.

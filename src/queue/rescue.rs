@@ -13,6 +13,7 @@ use tracing::warn;
 
 use crate::desk::Desk;
 use crate::exchange::LONGEST;
+use crate::patience::ask;
 use crate::store::settle::{Fate, Settlement, settle};
 use crate::store::{claim, node};
 use crate::{JobId, Wake};
@@ -48,13 +49,7 @@ impl Rescue {
 
     /// Says how many jobs wait again.
     async fn once(&self) -> sqlx::Result<u64> {
-        let mut db = self.pool.acquire().await?;
-        let looked = tokio::time::timeout(LONGEST_LOOK, self.on(&mut db)).await;
-        let looked = looked.unwrap_or(Err(sqlx::Error::PoolTimedOut));
-        if looked.is_err() {
-            drop(db.detach());
-        }
-        looked
+        ask(&self.pool, LONGEST_LOOK, async |db| self.on(db).await).await
     }
 
     async fn on(&self, db: &mut PgConnection) -> sqlx::Result<u64> {

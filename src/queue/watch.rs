@@ -11,6 +11,7 @@ use tracing::{debug, warn};
 use crate::cancel::Cancels;
 use crate::desk::Desk;
 use crate::outlook::Outlook;
+use crate::patience::ask;
 use crate::store;
 use crate::store::age;
 use crate::store::claim::{self, Glance};
@@ -67,18 +68,11 @@ impl Watch {
     }
 
     async fn look(&self, queues: &[String]) -> sqlx::Result<()> {
-        let mut db = self.pool.acquire().await?;
-        let looked = tokio::time::timeout(LONGEST_LOOK, self.see(&mut db, queues)).await;
-        match looked.unwrap_or(Err(sqlx::Error::PoolTimedOut)) {
-            Ok(glances) => {
-                self.tell(&glances);
-                Ok(())
-            }
-            Err(error) => {
-                drop(db.detach());
-                Err(error)
-            }
-        }
+        let look = ask(&self.pool, LONGEST_LOOK, async |db| {
+            self.see(db, queues).await
+        });
+        self.tell(&look.await?);
+        Ok(())
     }
 
     /// How the queues stand once what is due is ready, and what has waited for too long goes ahead.

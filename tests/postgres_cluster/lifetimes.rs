@@ -370,3 +370,31 @@ async fn until(what: &str, done: impl Fn() -> bool) {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
+
+#[tokio::test]
+async fn a_standby_has_every_commit_when_the_primary_is_killed_and_takes_writes_when_promoted() {
+    let dir = open_dir();
+    let mut durable = options(dir.path(), Profile::Durable);
+    durable.settings = vec![("wal_keep_size".to_owned(), "128MB".to_owned())];
+    let primary = Cluster::start(durable.clone()).await.unwrap();
+    let url = primary.superuser_url("postgres").unwrap();
+    durable.dir = dir.path().join("standby");
+    let standby = primary.standby(durable).await.unwrap();
+    primary.wait_for_standby(true).await.unwrap();
+    sqlx::query("CREATE TABLE kept (n int)")
+        .execute(&mut PgConnection::connect(&url).await.unwrap())
+        .await
+        .unwrap();
+    value(
+        &url,
+        "WITH new AS (INSERT INTO kept VALUES (7) RETURNING n) SELECT n::text FROM new",
+    )
+    .await;
+
+    primary.kill().await.unwrap();
+    standby.promote().await.unwrap();
+
+    let url = standby.superuser_url("postgres").unwrap();
+    let both = "WITH new AS (INSERT INTO kept VALUES (8) RETURNING n) SELECT (n + (SELECT sum(k.n) FROM kept k))::text FROM new";
+    assert_eq!(value(&url, both).await, "15");
+}

@@ -1,4 +1,4 @@
-//! A line to the database that a test can cut and mend, and that counts what is asked.
+//! A line to the database that a test can cut, mend or let fall silent, and that counts what is asked.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -13,7 +13,17 @@ pub struct Line {
     pub url: String,
     cut: Arc<AtomicBool>,
     changed: Arc<Notify>,
-    asked: Arc<AtomicUsize>,
+    ear: Arc<Ear>,
+}
+
+/// What a line hears.
+#[derive(Default)]
+struct Ear {
+    /// How many statements have been sent.
+    asked: AtomicUsize,
+    /// Falls silent as soon as a connection is asked whether it is well.
+    is_touchy: AtomicBool,
+    silence: Notify,
 }
 
 impl Line {
@@ -26,20 +36,20 @@ impl Line {
             url: target.through(port),
             cut: Arc::default(),
             changed: Arc::default(),
-            asked: Arc::default(),
+            ear: Arc::default(),
         };
         let (cut, changed) = (line.cut.clone(), line.changed.clone());
-        let asked = line.asked.clone();
+        let ear = line.ear.clone();
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 if cut.load(Ordering::SeqCst) {
                     continue;
                 }
                 let (target, changed) = (target.clone(), changed.clone());
-                let asked = asked.clone();
+                let ear = ear.clone();
                 tokio::spawn(async move {
                     tokio::select! {
-                        () = target.join(client, &asked) => {}
+                        () = target.join(client, &ear) => {}
                         () = changed.notified() => {}
                     }
                 });
@@ -56,7 +66,17 @@ impl Line {
 
     /// How many statements have been sent.
     pub fn asked(&self) -> usize {
-        self.asked.load(Ordering::SeqCst)
+        self.ear.asked.load(Ordering::SeqCst)
+    }
+
+    /// From now on nothing arrives of what is sent on connections that are open, and nobody is told.
+    pub fn fall_silent(&self) {
+        self.ear.silence.notify_waiters();
+    }
+
+    /// Falls silent when a connection is next asked whether it is well.
+    pub fn fall_silent_when_touched(&self) {
+        self.ear.is_touchy.store(true, Ordering::SeqCst);
     }
 
     /// Take connections again.
@@ -83,40 +103,51 @@ impl Target {
         format!("postgres://{user}@127.0.0.1:{port}/{database}?sslmode=disable")
     }
 
-    async fn join(&self, client: TcpStream, asked: &AtomicUsize) {
+    async fn join(&self, client: TcpStream, ear: &Ear) {
         let port = self.options.get_port();
         if let Some(folder) = self.options.get_socket() {
             let path = folder.join(format!(".s.PGSQL.{port}"));
             if let Ok(server) = UnixStream::connect(path).await {
                 let (answers, questions) = server.into_split();
-                forward(client, answers, questions, asked).await;
+                forward(client, answers, questions, ear).await;
             }
         } else if let Ok(server) = TcpStream::connect((self.options.get_host(), port)).await {
             let (answers, questions) = server.into_split();
-            forward(client, answers, questions, asked).await;
+            forward(client, answers, questions, ear).await;
         }
     }
 }
+
+/// What a pool sends to learn whether a connection is well.
+const TOUCH: &[u8] = b"S\0\0\0\x04";
 
 /// Forwards both ways until one side ends.
 async fn forward(
     mut client: TcpStream,
     mut answers: impl AsyncRead + Unpin,
     mut questions: impl AsyncWrite + Unpin,
-    asked: &AtomicUsize,
+    ear: &Ear,
 ) {
     let (mut from_client, mut to_client) = client.split();
     let there = async {
         let mut counter = Counter::default();
         let mut bytes = vec![0; 64 * 1024];
         while let Ok(count) = from_client.read(&mut bytes).await {
+            if bytes[..count] == *TOUCH && ear.is_touchy.swap(false, Ordering::SeqCst) {
+                ear.silence.notify_waiters();
+                std::future::pending::<()>().await;
+            }
             if count == 0 || questions.write_all(&bytes[..count]).await.is_err() {
                 return;
             }
-            asked.fetch_add(counter.feed(&bytes[..count]), Ordering::SeqCst);
+            ear.asked
+                .fetch_add(counter.feed(&bytes[..count]), Ordering::SeqCst);
         }
     };
     tokio::select! {
+        biased;
+        // It stays open.
+        () = ear.silence.notified() => std::future::pending().await,
         () = there => {}
         _ = tokio::io::copy(&mut answers, &mut to_client) => {}
     }

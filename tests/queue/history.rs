@@ -1,11 +1,15 @@
 //! Finished jobs are kept by the day and forgotten by the day.
 
+use std::time::Duration;
+
 use queue::history;
 use queue::maintenance::{Maintained, Maintenance};
 use sqlx::PgConnection;
 
 use super::cast::{Act, Stage, until, worker};
+use super::schedules::single;
 use crate::harness::World;
+use crate::processes::proxy::Line;
 
 async fn finished(db: &mut PgConnection, id: i64, days_ago: i32) {
     sqlx::query(
@@ -168,4 +172,18 @@ async fn the_first_job_of_all_is_kept_in_its_day() {
             .unwrap();
     assert!(place.starts_with("queue.job_history_2"), "{place}");
     running.stop(std::time::Duration::from_secs(20)).await;
+}
+
+#[tokio::test]
+async fn a_line_that_falls_silent_keeps_the_tables_in_disorder_for_a_round_only() {
+    let world = World::new().await;
+    let line = Line::to(world.database_url()).await;
+    let pool = single(&line).await;
+    line.fall_silent();
+    let maintenance = Maintenance { keep_days: 30 };
+
+    let round = tokio::time::timeout(Duration::from_secs(60), maintenance.once(&pool));
+    let round = round.await.expect("a round is given up");
+    assert!(round.is_err());
+    maintenance.once(&pool).await.unwrap();
 }

@@ -12,7 +12,9 @@ use sqlx::postgres::PgPoolOptions;
 use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 
+use super::cast::until;
 use crate::harness::World;
+use crate::processes::proxy::Line;
 
 /// What jobs would be: a row per firing, in the tick's transaction, and no key that would hide a second one.
 async fn world() -> World {
@@ -141,6 +143,52 @@ async fn what_becomes_of_missed_ticks_is_the_schedules_to_say() {
     let skipped = 4 - i64::try_from(skip.len()).unwrap();
     assert_eq!(missed, [("latest", 3), ("skip", skipped), ("two", 2)]);
     assert!(rows.iter().all(|row| row.next_due > Some(due[3])));
+}
+
+/// A single connection by way of `line`, made and idle.
+pub async fn single(line: &Line) -> PgPool {
+    let options = PgPoolOptions::new().max_connections(1);
+    let options = options.test_before_acquire(false);
+    options.connect(&line.url).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_line_that_falls_silent_keeps_no_tick_waiting() {
+    let world = world().await;
+    let schedules = vec![recording("rescore").daily_at(3, 0)];
+    define(&world, &schedules).await;
+    let due = past(&world, &schedules[0], 1).await;
+    outage_since(&world, "rescore", due[0]).await;
+
+    let line = Line::to(world.database_url()).await;
+    let pool = single(&line).await;
+    line.fall_silent();
+    let stop = CancellationToken::new();
+    let ticker = Ticker::new(schedules).unwrap().run(pool, stop.clone());
+    let fires = async {
+        let fired = "SELECT EXISTS (SELECT FROM fired)";
+        until(&world.pool, fired).await;
+        stop.cancel();
+    };
+    tokio::join!(ticker, fires);
+    assert_eq!(fired(&world, "rescore").await, due);
+}
+
+#[tokio::test]
+async fn a_line_that_falls_silent_as_it_comes_back_to_its_pool_is_no_longer_of_it() {
+    let world = world().await;
+    let schedules = [recording("rescore").daily_at(3, 0)];
+    let line = Line::to(world.database_url()).await;
+    let pool = single(&line).await;
+    line.fall_silent_when_touched();
+    let ticker = Ticker::new(schedules.to_vec()).unwrap();
+    ticker.define(&pool).await.unwrap();
+    let due = past(&world, &schedules[0], 1).await;
+    outage_since(&world, "rescore", due[0]).await;
+
+    let ticked = tick(&pool, &schedules).await.unwrap();
+
+    assert_eq!(ticked.fired, [("rescore".to_owned(), due[0])]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

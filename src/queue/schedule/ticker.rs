@@ -10,6 +10,7 @@ use tracing::{error, info, warn};
 
 use super::ledger::{self, Cause, Stored};
 use super::{Cadence, CatchUp, Schedule, ScheduleError};
+use crate::patience::{ask, on, within};
 
 /// A tick that is later than this was missed.
 const LATE: TimeDelta = TimeDelta::minutes(5);
@@ -17,6 +18,8 @@ const LATE: TimeDelta = TimeDelta::minutes(5);
 const LOOK_BACK: TimeDelta = TimeDelta::days(400);
 /// Longest sleep: how soon a schedule that another process changed is noticed.
 const LONGEST_SLEEP: Duration = Duration::from_secs(30);
+/// What takes longer to be answered is given up, its connection with it.
+const LONGEST: Duration = Duration::from_secs(10);
 /// Sleep after a failure, and while another process is at a tick.
 const SOON: Duration = Duration::from_secs(1);
 
@@ -87,10 +90,12 @@ impl Ticker {
 
     /// Writes the schedules' definitions. One that changed counts from now on: what had fallen due before stays due.
     pub async fn define(&self, pool: &PgPool) -> sqlx::Result<()> {
-        let mut db = pool.acquire().await?;
         for schedule in &self.schedules {
             if let Ok(cadence) = schedule.cadence() {
-                define(&mut db, schedule, cadence).await?;
+                ask(pool, LONGEST, async |db| {
+                    define(db, schedule, cadence).await
+                })
+                .await?;
             }
         }
         Ok(())
@@ -115,8 +120,7 @@ async fn define(db: &mut PgConnection, schedule: &Schedule, cadence: &Cadence) -
 /// Fires what is due of `schedules`, once.
 pub async fn tick(pool: &PgPool, schedules: &[Schedule]) -> sqlx::Result<Ticked> {
     let names: Vec<String> = schedules.iter().map(|one| one.name.clone()).collect();
-    let mut db = pool.acquire().await?;
-    let stored = ledger::named(&mut db, &names).await?;
+    let stored = ask(pool, LONGEST, async |db| ledger::named(db, &names).await).await?;
 
     let mut ticked = Ticked {
         sleep: LONGEST_SLEEP,
@@ -127,7 +131,7 @@ pub async fn tick(pool: &PgPool, schedules: &[Schedule]) -> sqlx::Result<Ticked>
             continue;
         };
         if is_due(schedule, &row) {
-            match fire_due(&mut db, schedule).await {
+            match on(pool, async |db| fire_due(db, schedule).await).await {
                 Ok(fired) => {
                     ticked.sleep = Duration::ZERO;
                     for due in fired {
@@ -160,14 +164,15 @@ fn is_due(schedule: &Schedule, row: &Stored) -> bool {
         && cadence.is_ok_and(|cadence| row.is(cadence, schedule.catch_up))
 }
 
-/// One transaction: the schedule is held, ticks and jobs are written, its next time is set.
+/// One transaction: the schedule is held, ticks and jobs are written, its next time is set. What has been missed may take
+/// its time as long as the database answers.
 async fn fire_due(
     db: &mut PgConnection,
     schedule: &Schedule,
 ) -> anyhow::Result<Vec<DateTime<Utc>>> {
     let cadence = schedule.cadence()?;
-    let mut tx = db.begin().await?;
-    let Some(row) = ledger::try_lock(&mut tx, &schedule.name).await? else {
+    let mut tx = within(LONGEST, db.begin()).await?;
+    let Some(row) = within(LONGEST, ledger::try_lock(&mut tx, &schedule.name)).await? else {
         return Ok(Vec::new());
     };
     let Some(first) = row.next_due.filter(|_| is_due(schedule, &row)) else {
@@ -177,14 +182,16 @@ async fn fire_due(
     let (chosen, missed) = choose(cadence, schedule.catch_up, first, row.now);
     let mut fired = Vec::new();
     for due in chosen {
-        if ledger::write_tick(&mut tx, &schedule.name, due, Cause::Due).await? {
-            (schedule.fire)(&mut tx, due).await?;
+        let write = ledger::write_tick(&mut tx, &schedule.name, due, Cause::Due);
+        if within(LONGEST, write).await? {
+            within(LONGEST, (schedule.fire)(&mut tx, due)).await?;
             fired.push(due);
         }
     }
     let next = cadence.next(row.now);
-    ledger::advance(&mut tx, &schedule.name, fired.last().copied(), next, missed).await?;
-    tx.commit().await?;
+    let advance = ledger::advance(&mut tx, &schedule.name, fired.last().copied(), next, missed);
+    within(LONGEST, advance).await?;
+    within(LONGEST, tx.commit()).await?;
     Ok(fired)
 }
 
