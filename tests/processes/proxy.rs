@@ -1,11 +1,12 @@
 //! A line to the database that a test can cut and mend, and that counts what is asked.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 /// Forwards connections to the database until it is cut.
 pub struct Line {
@@ -13,7 +14,8 @@ pub struct Line {
     pub url: String,
     cut: Arc<AtomicBool>,
     changed: Arc<Notify>,
-    asked: Arc<AtomicUsize>,
+    /// How many statements have been sent.
+    asked: watch::Sender<usize>,
 }
 
 impl Line {
@@ -26,7 +28,7 @@ impl Line {
             url: target.through(port),
             cut: Arc::default(),
             changed: Arc::default(),
-            asked: Arc::default(),
+            asked: watch::Sender::default(),
         };
         let (cut, changed) = (line.cut.clone(), line.changed.clone());
         let asked = line.asked.clone();
@@ -54,9 +56,13 @@ impl Line {
         self.changed.notify_waiters();
     }
 
-    /// How many statements have been sent.
-    pub fn asked(&self) -> usize {
-        self.asked.load(Ordering::SeqCst)
+    /// Waits until so many more statements have been sent.
+    pub async fn more(&self, count: usize) {
+        let mut asked = self.asked.subscribe();
+        let wanted = *asked.borrow() + count;
+        let all = asked.wait_for(|asked| *asked >= wanted);
+        let all = tokio::time::timeout(Duration::from_secs(60), all).await;
+        assert!(all.is_ok(), "no {count} more statements came");
     }
 
     /// Take connections again.
@@ -83,7 +89,7 @@ impl Target {
         format!("postgres://{user}@127.0.0.1:{port}/{database}?sslmode=disable")
     }
 
-    async fn join(&self, client: TcpStream, asked: &AtomicUsize) {
+    async fn join(&self, client: TcpStream, asked: &watch::Sender<usize>) {
         let port = self.options.get_port();
         if let Some(folder) = self.options.get_socket() {
             let path = folder.join(format!(".s.PGSQL.{port}"));
@@ -103,7 +109,7 @@ async fn forward(
     mut client: TcpStream,
     mut answers: impl AsyncRead + Unpin,
     mut questions: impl AsyncWrite + Unpin,
-    asked: &AtomicUsize,
+    asked: &watch::Sender<usize>,
 ) {
     let (mut from_client, mut to_client) = client.split();
     let there = async {
@@ -113,7 +119,8 @@ async fn forward(
             if count == 0 || questions.write_all(&bytes[..count]).await.is_err() {
                 return;
             }
-            asked.fetch_add(counter.feed(&bytes[..count]), Ordering::SeqCst);
+            let more = counter.feed(&bytes[..count]);
+            asked.send_modify(|asked| *asked += more);
         }
     };
     tokio::select! {
