@@ -16,10 +16,8 @@ use crate::store;
 use crate::store::age;
 use crate::store::claim::{self, Glance};
 
-/// The longest time between two looks while jobs run, less up to a quarter by chance: one of them may be asked to stop.
-const LONGEST: Duration = Duration::from_secs(1);
-/// The same while none does. Whatever comes in is told of; looking as well is for what was not heard.
-const LONGEST_IDLE: Duration = Duration::from_millis(2250);
+/// How much longer than while jobs run the time between two looks may be while none does.
+const IDLE: f64 = 2.25;
 /// The shortest.
 const SHORTEST: Duration = Duration::from_millis(50);
 
@@ -39,6 +37,8 @@ pub(crate) struct Watch {
     pub(crate) outlook: Arc<Outlook>,
     pub(crate) node: watch::Receiver<Option<i64>>,
     pub(crate) cancels: Arc<Cancels>,
+    /// The longest time between two looks while jobs run, less up to a quarter by chance.
+    pub(crate) longest: Duration,
 }
 
 impl Watch {
@@ -58,9 +58,9 @@ impl Watch {
             }
             tokio::time::sleep_until(began + SHORTEST).await;
             let longest = if self.desk.is_idle() {
-                LONGEST_IDLE
+                self.longest.mul_f64(IDLE)
             } else {
-                LONGEST
+                self.longest
             };
             let spread = longest.mul_f64(rand::random::<f64>() / 4.0);
             self.outlook.wait(began + longest - spread).await;

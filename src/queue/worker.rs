@@ -28,6 +28,9 @@ pub use stop::{Running, StopNow, StopReport};
 
 /// For how long a process that says nothing is not yet taken for dead.
 const LEASE: Duration = Duration::from_secs(30);
+/// A running job hears within this time that it is to stop, and what nobody told of is found within little more than twice
+/// of it.
+const LOOK: Duration = Duration::from_secs(1);
 /// For how many days finished jobs are kept.
 const KEEP_DAYS: u16 = 14;
 /// Two exchanges, and what looks at the queues once in a while.
@@ -75,6 +78,7 @@ pub struct Builder<Ctx> {
     pools: Vec<Pool>,
     schedules: Vec<Schedule>,
     lease: Duration,
+    look: Duration,
     keep_days: u16,
     wake: Option<Wake>,
     version: String,
@@ -95,6 +99,7 @@ impl Worker {
             pools: Vec::new(),
             schedules: Vec::new(),
             lease: LEASE,
+            look: LOOK,
             keep_days: KEEP_DAYS,
             wake: None,
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -118,6 +123,13 @@ impl<Ctx: Clone + Send + Sync + 'static> Builder<Ctx> {
     /// Is taken for dead after saying nothing for so long.
     pub fn lease(mut self, lease: Duration) -> Self {
         self.lease = lease;
+        self
+    }
+
+    /// Looks at its queues at least this often while jobs run, and less than half as often while none does. It looks at once
+    /// whenever it is told of something; looking all the same is for what it could not hear.
+    pub fn look(mut self, look: Duration) -> Self {
+        self.look = look;
         self
     }
 
@@ -178,7 +190,7 @@ impl<Ctx: Clone + Send + Sync + 'static> Builder<Ctx> {
         let others = vec![
             parts.hear(),
             parts.ring(),
-            parts.watch(),
+            parts.watch(self.look),
             supervise("rescue", move || rescue.clone().run()),
         ];
         let keepers = vec![
@@ -256,13 +268,14 @@ impl Parts {
     }
 
     /// Looks at the queues.
-    fn watch(&self) -> Task {
+    fn watch(&self, longest: Duration) -> Task {
         let watch = Watch {
             desk: self.desk.clone(),
             pool: self.own.clone(),
             outlook: self.outlook.clone(),
             node: self.lease.node.clone(),
             cancels: self.cancels.clone(),
+            longest,
         };
         supervise("watch", move || watch.clone().run())
     }

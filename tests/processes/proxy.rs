@@ -1,11 +1,12 @@
 //! A line to the database that a test can cut, mend or let fall silent, and that counts what is asked.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 /// Forwards connections to the database until it is cut.
 pub struct Line {
@@ -20,7 +21,7 @@ pub struct Line {
 #[derive(Default)]
 struct Ear {
     /// How many statements have been sent.
-    asked: AtomicUsize,
+    asked: watch::Sender<usize>,
     /// Falls silent as soon as a connection is asked whether it is well.
     is_touchy: AtomicBool,
     silence: Notify,
@@ -64,9 +65,13 @@ impl Line {
         self.changed.notify_waiters();
     }
 
-    /// How many statements have been sent.
-    pub fn asked(&self) -> usize {
-        self.ear.asked.load(Ordering::SeqCst)
+    /// Waits until so many more statements have been sent.
+    pub async fn more(&self, count: usize) {
+        let mut asked = self.ear.asked.subscribe();
+        let wanted = *asked.borrow() + count;
+        let all = asked.wait_for(|asked| *asked >= wanted);
+        let all = tokio::time::timeout(Duration::from_secs(60), all).await;
+        assert!(all.is_ok(), "no {count} more statements came");
     }
 
     /// From now on nothing arrives of what is sent on connections that are open, and nobody is told.
@@ -140,8 +145,8 @@ async fn forward(
             if count == 0 || questions.write_all(&bytes[..count]).await.is_err() {
                 return;
             }
-            ear.asked
-                .fetch_add(counter.feed(&bytes[..count]), Ordering::SeqCst);
+            let more = counter.feed(&bytes[..count]);
+            ear.asked.send_modify(|asked| *asked += more);
         }
     };
     tokio::select! {

@@ -3,14 +3,16 @@
 use std::time::Duration;
 
 use queue::admin::{self, Act as Done};
-use queue::{JobId, StaleClaim, enqueue};
+use queue::{JobId, Running, StaleClaim, Wake, Worker, enqueue};
 use serde_json::json;
 
-use super::cast::{Act, Stage, count, fence, finished, live, until, worker};
+use super::cast::{Act, Stage, count, fence, finished, live, pools, registry, until, worker};
 use crate::harness::World;
 
 const GRACE: Duration = Duration::from_secs(20);
 const NONE_LEFT: &str = "SELECT NOT EXISTS (SELECT FROM queue.job)";
+/// No test takes so long.
+const NEVER: Duration = Duration::from_secs(24 * 3600);
 
 async fn waiting(world: &World, act: &Act) -> JobId {
     let mut db = world.pool.acquire().await.unwrap();
@@ -50,6 +52,51 @@ async fn a_job_that_heeds_it_ends_by_itself_and_is_not_tried_again() {
     until(&world.pool, NONE_LEFT).await;
     running.stop(GRACE).await;
     assert_eq!(stage.notes(), ["began", "asked"]);
+    assert_eq!(end(&world, job).await, cancelled(json!(["stopped"])));
+}
+
+/// A worker that says that it lives as good as never, and looks so often.
+async fn quiet_worker(world: &World, stage: &Stage, look: Duration) -> Running {
+    let builder = Worker::builder(world.pool.clone(), registry(), stage.clone());
+    let builder = builder.pools(pools(2)).lease(NEVER).look(look);
+    builder.start().await.unwrap()
+}
+
+/// Neither a heartbeat nor a look can be what the job hears it by: both are a day away.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_that_runs_hears_of_it_by_the_wake_up_of_another_process() {
+    let world = World::new().await;
+    let stage = Stage::default();
+    let running = quiet_worker(&world, &stage, NEVER).await;
+    let listens = "SELECT EXISTS (SELECT FROM pg_stat_activity
+        WHERE datname = current_database() AND state = 'idle' AND query ILIKE 'listen%')";
+    until(&world.pool, listens).await;
+    let others = Wake::new(world.pool.clone());
+    let job = waiting(&world, &Act::Heed).await;
+    others.notify();
+    stage.until(1).await;
+
+    cancel(&world, job).await;
+    others.notify();
+    stage.until(2).await;
+    assert_eq!(stage.notes(), ["began", "asked"]);
+    until(&world.pool, NONE_LEFT).await;
+    running.stop(GRACE).await;
+    assert_eq!(end(&world, job).await, cancelled(json!(["stopped"])));
+}
+
+/// No heartbeat comes, and nobody tells: what is left are the looks, which are a second apart while a job runs.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_that_runs_hears_of_it_by_the_next_look_where_no_wake_up_came() {
+    let world = World::new().await;
+    let stage = Stage::default();
+    let job = waiting(&world, &Act::Heed).await;
+    let running = quiet_worker(&world, &stage, Duration::from_secs(1)).await;
+    stage.until(1).await;
+    cancel(&world, job).await;
+    stage.until(2).await;
+    until(&world.pool, NONE_LEFT).await;
+    running.stop(GRACE).await;
     assert_eq!(end(&world, job).await, cancelled(json!(["stopped"])));
 }
 

@@ -158,15 +158,19 @@ pub fn registry() -> Registry<Stage> {
     Registry::new().add::<Act>().add::<Hurry>().add::<Only>()
 }
 
-/// A worker on this world's database that runs so many jobs at once.
-pub async fn worker(world: &World, stage: &Stage, concurrency: usize) -> Running {
-    let pool = Pool {
+/// Runs so many jobs of the stage at once.
+pub fn pools(concurrency: usize) -> Vec<Pool> {
+    vec![Pool {
         name: "stage".into(),
         queues: vec!["stage".into()],
         concurrency,
-    };
+    }]
+}
+
+/// A worker on this world's database that runs so many jobs at once.
+pub async fn worker(world: &World, stage: &Stage, concurrency: usize) -> Running {
     Worker::builder(world.pool.clone(), registry(), stage.clone())
-        .pools(vec![pool])
+        .pools(pools(concurrency))
         .start()
         .await
         .unwrap()
