@@ -30,6 +30,7 @@ async fn each_figure_is_a_line_beside_that_of_hand_written_sql() {
         ["enqueue", "--jobs", "2000", "--json"],
         ["drain", "--jobs", "2000", "--json"],
         ["latency", "--jobs", "10", "--json"],
+        ["lanes", "--jobs", "2000", "--json"],
         ["intake", "--jobs", "100", "--json"],
         ["rescore", "--jobs", "200", "--json"],
     ] {
@@ -51,10 +52,13 @@ async fn each_figure_is_a_line_beside_that_of_hand_written_sql() {
     "latency_p99" in "ms"
     "latency_across_p50" in "ms"
     "latency_across_p99" in "ms"
+    "lanes" in "jobs/s"
+    "skew_p95" in "ms"
     "intake" in "captures/s"
     "rescore_first" in "leads/s"
     "rescore_unchanged" in "leads/s"
     "rescore_tenth" in "leads/s"
+    "rescore_qualified" in "leads/s"
     "#);
 
     let left: i64 = sqlx::query_scalar(

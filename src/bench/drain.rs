@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use queue::Wake;
+use sqlx::PgPool;
 
 use super::enqueue::{BULK, payloads};
 use super::noop::{Noop, QUEUE, Watcher, worker};
@@ -34,6 +35,14 @@ pub async fn drain(place: &Place, jobs: usize) -> anyhow::Result<Vec<Figure>> {
         let bulk: Vec<Noop> = bulk.iter().copied().map(Noop::new).collect();
         queue::enqueue_many(&mut db, &bulk).await?;
     }
+    drop(db);
+    let ours = work_off(pool, jobs).await?;
+    Ok(vec![Figure::per_second("drain", ours, raw)])
+}
+
+/// Jobs a second at which a worker works off the backlog of `jobs`.
+pub(super) async fn work_off(pool: &PgPool, jobs: usize) -> anyhow::Result<f64> {
+    let mut db = pool.acquire().await?;
     let progress = Progress::begin("jobs done", jobs);
     sqlx::raw_sql("VACUUM (ANALYZE) queue.job")
         .execute(&mut *db)
@@ -64,5 +73,5 @@ pub async fn drain(place: &Place, jobs: usize) -> anyhow::Result<Vec<Figure>> {
     #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^52 jobs")]
     let ours = jobs as f64 / began.elapsed().as_secs_f64();
     running.stop(Duration::from_secs(5)).await;
-    Ok(vec![Figure::per_second("drain", ours, raw)])
+    Ok(ours)
 }

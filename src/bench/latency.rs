@@ -63,13 +63,14 @@ async fn pickups(
 }
 
 /// In milliseconds.
-struct Spread {
-    p50: f64,
-    p99: f64,
+pub(super) struct Spread {
+    pub(super) p50: f64,
+    pub(super) p95: f64,
+    pub(super) p99: f64,
 }
 
 impl Spread {
-    fn of(mut times: Vec<Duration>) -> anyhow::Result<Self> {
+    pub(super) fn of(mut times: Vec<Duration>) -> anyhow::Result<Self> {
         times.sort_unstable();
         let at = |percent: usize| {
             let time = times.get(times.len() * percent / 100);
@@ -77,6 +78,7 @@ impl Spread {
         };
         Ok(Self {
             p50: at(50).context("nothing was measured")?,
+            p95: at(95).context("nothing was measured")?,
             p99: at(99).context("nothing was measured")?,
         })
     }

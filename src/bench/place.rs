@@ -30,7 +30,9 @@ impl Place {
         let roomy = [("shared_buffers", "512MB"), ("max_wal_size", "4GB")];
         let options = Options {
             fetch,
-            settings: roomy.map(|(name, value)| (name.into(), value.into())).into(),
+            settings: roomy
+                .map(|(name, value)| (name.into(), value.into()))
+                .into(),
             ..Options::temporary(&std::env::temp_dir(), Profile::Durable)
         };
         let cluster = Cluster::start(options)

@@ -11,8 +11,8 @@ use crate::database;
 
 /// Where it measures.
 const PLACE: &str = "\
-Measures on a private Postgres, unless --database-url or DATABASE_URL names another. There, enqueue, drain and latency \
-use a queue of their own, and intake and rescore a database of their own, removed in the end.";
+Measures on a private Postgres, unless --database-url or DATABASE_URL names another. There, enqueue, drain, latency \
+and lanes use a queue of their own, and intake and rescore a database of their own, removed in the end.";
 
 /// Arguments of `leadmill bench`.
 #[derive(Debug, clap::Args)]
@@ -20,7 +20,7 @@ use a queue of their own, and intake and rescore a database of their own, remove
 pub(super) struct Args {
     /// What to measure
     what: What,
-    /// How many jobs, captures or leads [default: 100000, for intake 20000, for latency 500]
+    /// How many jobs, captures or leads [default: 100000, for lanes 50000, for intake 20000, for latency 500]
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(10..=10_000_000))]
     jobs: Option<u32>,
     /// Print one JSON object a figure
@@ -39,6 +39,8 @@ enum What {
     Drain,
     /// How soon an idle worker begins a job
     Latency,
+    /// What limits of lanes cost, and one lane's flood the others
+    Lanes,
     /// How fast captures are taken in over HTTP
     Intake,
     /// How fast all leads of an org are scored again
@@ -53,7 +55,7 @@ pub(super) async fn run(args: &Args, config: Arc<Config>) -> Result<(), Failure>
         let pool = database::connect(&config.database, "bench", bench::CONNECTIONS).await?;
         match args.what {
             What::Intake | What::Rescore => Place::beside(pool).await?,
-            What::Enqueue | What::Drain | What::Latency => Place::given(pool).await?,
+            What::Enqueue | What::Drain | What::Latency | What::Lanes => Place::given(pool).await?,
         }
     };
     let jobs = args.jobs.map(|jobs| jobs as usize);
@@ -61,6 +63,7 @@ pub(super) async fn run(args: &Args, config: Arc<Config>) -> Result<(), Failure>
         What::Enqueue => bench::enqueue(&place, jobs.unwrap_or(100_000)).await,
         What::Drain => bench::drain(&place, jobs.unwrap_or(100_000)).await,
         What::Latency => bench::latency(&place, jobs.unwrap_or(500)).await,
+        What::Lanes => bench::lanes(&place, jobs.unwrap_or(50_000)).await,
         What::Intake => bench::intake(&place, jobs.unwrap_or(20_000)).await,
         What::Rescore => bench::rescore(&place, jobs.unwrap_or(100_000)).await,
     };
@@ -84,7 +87,7 @@ fn print(figure: &Figure, json: bool) -> Result<(), Failure> {
             unit,
         } = figure;
         say::line(format_args!(
-            "{bench}: {ours} {unit}, by hand {raw} {unit}, ratio {ratio}"
+            "{bench}: {ours} {unit}, beside {raw} {unit}, ratio {ratio}"
         ))
     }
 }
