@@ -4,7 +4,7 @@ mod bell;
 mod closing;
 mod door;
 mod leads;
-mod ops;
+pub(crate) mod ops;
 
 use axum::body::Body;
 use axum::http::{Method, Request, Response, StatusCode, header};

@@ -91,7 +91,8 @@ pub(super) async fn act(State(app): State<App>, posted: Posted) -> Result<Respon
         }
     }
     tx.commit().await?;
-    if done > 0 && verb == Verb::Retry {
+    // Whoever runs one that is called off hears of it at once.
+    if done > 0 && verb != Verb::Delete {
         app.wake.notify();
     }
     // Of one job it is said why; of many, how many it were.
