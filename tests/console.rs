@@ -4,6 +4,7 @@ mod bell;
 mod closing;
 mod door;
 mod leads;
+mod lengths;
 pub(crate) mod ops;
 
 use axum::body::Body;
