@@ -5,6 +5,7 @@ mod closing;
 mod door;
 mod leads;
 mod lengths;
+mod live;
 pub(crate) mod ops;
 
 use axum::body::Body;
