@@ -4,6 +4,7 @@ mod addresses;
 mod hostile;
 mod keys;
 mod leads;
+mod lengths;
 mod notifications;
 mod outage;
 mod trpc;

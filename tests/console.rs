@@ -4,7 +4,9 @@ mod bell;
 mod closing;
 mod door;
 mod leads;
-mod ops;
+mod lengths;
+mod live;
+pub(crate) mod ops;
 
 use axum::body::Body;
 use axum::http::{Method, Request, Response, StatusCode, header};

@@ -4,6 +4,7 @@ mod arbitrary;
 mod capture;
 mod form;
 mod hostile;
+mod lengths;
 mod outage;
 mod together;
 mod trpc_wire;

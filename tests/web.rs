@@ -51,16 +51,26 @@ pub(crate) fn web_with(world: &World, views: Views) -> Router {
     router(world, world.pool.clone(), Config::default(), views)
 }
 
+/// What routes of a world are given that `serve` does not have.
+pub(crate) fn app(world: &World) -> App {
+    let views = Views::load(None).unwrap();
+    app_of(world, world.pool.clone(), Config::default(), views)
+}
+
 fn router(world: &World, pool: PgPool, config: Config, views: Views) -> Router {
+    serve::router(app_of(world, pool, config, views))
+}
+
+fn app_of(world: &World, pool: PgPool, config: Config, views: Views) -> App {
     let wake = queue::Wake::new(pool.clone());
-    serve::router(App::new(
+    App::new(
         Arc::new(config),
         views,
         pool,
         world.clock.clone(),
         wake,
         Stop::default(),
-    ))
+    )
 }
 
 /// An org of its own name and status.

@@ -1,5 +1,6 @@
 //! Read what a caller says about a lead: every mistake by its field, all at once.
 
+use domain::custom_field;
 use domain::id::{StageId, UserId};
 use domain::lead::SourceCategory;
 use domain::lead::patch::LeadPatch;
@@ -29,6 +30,9 @@ enum Kind {
     Status,
     Flag,
 }
+
+/// Longest mail address.
+const EMAIL: usize = 320;
 
 /// Every field by its name on the wire and its name in the domain.
 const FIELDS: [(&str, &str, Kind); 30] = [
@@ -169,6 +173,9 @@ fn read(kind: Kind, value: &Value) -> Result<Value, (&'static str, String)> {
         Kind::Lines(most) => short_enough(normalise::many_lines(text()?), most),
         Kind::Email => {
             let address = text()?.trim();
+            if address.chars().nth(EMAIL).is_some() {
+                return Err(too_long(EMAIL));
+            }
             let fits = normalise::is_email(address);
             fits.then(|| address.into())
                 .ok_or(("invalid_email", "Must be an e-mail address".into()))
@@ -207,7 +214,7 @@ fn read(kind: Kind, value: &Value) -> Result<Value, (&'static str, String)> {
         Kind::Source => one_of::<SourceCategory>(text()?, SourceCategory::ALL),
         Kind::Status => one_of::<Status>(text()?, Status::ALL),
         Kind::Object => match value.as_object() {
-            Some(object) if object.len() <= 100 => Ok(value.clone()),
+            Some(object) if object.len() <= 100 => own_fields(object).map(|()| value.clone()),
             _ => Err(expected("an object of at most 100 fields")),
         },
         Kind::Flag => value
@@ -217,9 +224,22 @@ fn read(kind: Kind, value: &Value) -> Result<Value, (&'static str, String)> {
     }
 }
 
+fn too_long(most: usize) -> (&'static str, String) {
+    ("too_long", format!("Must be at most {most} characters"))
+}
+
+/// The first of an org's own fields that cannot be kept is named.
+fn own_fields(fields: &Map<String, Value>) -> Result<(), (&'static str, String)> {
+    let unfit = fields.iter().find_map(|(name, value)| {
+        let why = custom_field::unfit(name, value)?;
+        Some((why.code(), format!("{}: {why}", custom_field::shown(name))))
+    });
+    unfit.map_or(Ok(()), Err)
+}
+
 fn short_enough(text: String, most: usize) -> Result<Value, (&'static str, String)> {
     if text.chars().nth(most).is_some() {
-        return Err(("too_long", format!("Must be at most {most} characters")));
+        return Err(too_long(most));
     }
     Ok(if text.is_empty() {
         Value::Null

@@ -16,6 +16,8 @@ pub(super) struct Choice {
     pub(super) text: String,
     /// Whether it is the one chosen.
     pub(super) chosen: bool,
+    /// The heading it stands under; choices of one heading follow each other.
+    pub(super) group: &'static str,
 }
 
 impl Choice {
@@ -24,8 +26,24 @@ impl Choice {
             value: value.to_string(),
             text: text.into(),
             chosen,
+            group: "",
         }
     }
+}
+
+/// Statuses to choose from: those of open leads first, then those that close one.
+pub(super) fn statuses(
+    offered: impl Iterator<Item = Status>,
+    is_chosen: impl Fn(Status) -> bool,
+) -> Vec<Choice> {
+    let (open, closed): (Vec<Status>, Vec<Status>) = offered.partition(|it| it.is_open());
+    let choice = |it: Status, group| Choice {
+        group,
+        ..Choice::new(it, status(it), is_chosen(it))
+    };
+    let open = open.into_iter().map(|it| choice(it, "Open"));
+    let closed = closed.into_iter().map(|it| choice(it, "Closed"));
+    open.chain(closed).collect()
 }
 
 /// A status with its colour.

@@ -10,6 +10,7 @@ pub mod clock;
 pub mod command;
 pub mod company;
 pub mod contact;
+pub mod custom_field;
 pub mod enrichment;
 pub mod form;
 pub mod id;

@@ -1,5 +1,6 @@
 //! `crm.leads.capture`: a website sends a lead; nobody needs to be signed in.
 
+use domain::custom_field::{self, Unfit};
 use domain::id::{IntakeEventId, OrgId};
 use domain::lead::SourceCategory;
 use domain::normalise;
@@ -25,7 +26,7 @@ const CLICK_IDS: [(&str, &str); 7] = [
     ("ttclid", "ttclid"),
 ];
 pub(super) const NAME: usize = 200;
-const EMAIL: usize = 320;
+pub(super) const EMAIL: usize = 320;
 pub(super) const PHONE: usize = 50;
 pub(super) const ADDRESS: usize = 2_000;
 pub(super) const MESSAGE: usize = 10_000;
@@ -279,7 +280,6 @@ impl<'a> Reader<'a> {
         }
         let text = clean(raw);
         if text.chars().nth(most).is_some() {
-            let most = i64::try_from(most).unwrap_or(i64::MAX);
             self.issues.push(Issue::too_long(field, most));
             return None;
         }
@@ -311,14 +311,21 @@ impl<'a> Reader<'a> {
                 format!("Must have at most {MOST_CUSTOM_FIELDS} fields"),
             ),
             Some(Value::Object(fields)) => {
-                let nul = fields
-                    .iter()
-                    .find(|(key, value)| key.contains('\0') || normalise::holds_nul(value))
-                    .map(|(key, _)| format!("customFields.{}", key.replace('\0', "")));
-                match nul {
-                    Some(field) => Issue::nul(&field),
-                    None => return fields.clone(),
-                }
+                let unfit = fields.iter().filter_map(|(name, value)| {
+                    let why = custom_field::unfit(name, value)?;
+                    let place = format!("customFields.{}", custom_field::shown(name));
+                    Some(match why {
+                        Unfit::LongValue => Issue::too_long(&place, custom_field::LONGEST_VALUE),
+                        why => Issue::custom(&place, why.to_string()),
+                    })
+                });
+                let before = self.issues.len();
+                self.issues.extend(unfit);
+                return if self.issues.len() == before {
+                    fields.clone()
+                } else {
+                    Map::new()
+                };
             }
             found => Issue::wrong_type("customFields", "object", found),
         };

@@ -50,12 +50,7 @@ impl Client {
 
     /// The key under which the sender sends one request, however often; a long one by its hash.
     pub fn idempotency_key(&self) -> Option<String> {
-        let key = self.header("idempotency-key")?.trim();
-        match key.len() {
-            0 => None,
-            1..=LONGEST_KEY => Some(key.to_owned()),
-            _ => Some(URL_SAFE_NO_PAD.encode(Sha256::digest(key))),
-        }
+        fitting_key(self.header("idempotency-key")?)
     }
 
     /// The headers to keep with a submission.
@@ -68,6 +63,16 @@ impl Client {
             })
             .collect();
         Value::Object(kept)
+    }
+}
+
+/// A key that a sender chose, as it fits an index; none if it is empty.
+pub fn fitting_key(sent: &str) -> Option<String> {
+    let key = sent.trim();
+    match key.len() {
+        0 => None,
+        1..=LONGEST_KEY => Some(key.to_owned()),
+        _ => Some(URL_SAFE_NO_PAD.encode(Sha256::digest(key))),
     }
 }
 

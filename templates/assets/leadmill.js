@@ -72,11 +72,11 @@ document.addEventListener("submit", (event) => {
 
 // A reason is asked for where there is one to give.
 for (const group of $$("[data-when-status]")) {
-  const select = $("select[name=status]", group.closest("form"));
+  const form = group.closest("form");
   const wanted = group.dataset.whenStatus.split(" ");
   const asked = !group.hasAttribute("data-fold");
-  const show = () => group.toggleAttribute("data-fold", !(asked || wanted.includes(select.value)));
-  select.addEventListener("change", show);
+  const show = () => group.toggleAttribute("data-fold", !(asked || wanted.includes($("select[name=status]", form).value)));
+  form.addEventListener("change", show);
   show();
 }
 
@@ -113,6 +113,7 @@ const busy = () =>
   $("[data-changed], :popover-open") !== null ||
   $("[data-pick]:checked") !== null ||
   $("details[open].more, dialog[open]") !== null ||
+  $$("[data-live] select").some((select) => [...select.options].some((option) => option.defaultSelected && !option.selected)) ||
   (document.activeElement?.closest("[data-live]") && document.activeElement.matches("input, select, textarea"));
 
 let refreshing = false;

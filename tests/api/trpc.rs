@@ -343,11 +343,16 @@ async fn a_mutation_is_never_fetched() {
         assert_eq!(body[index]["error"]["code"], -32005, "{path}");
         assert_eq!(body[index]["error"]["data"]["path"], path);
     }
+    let mut tx = world.db.org(world.org().await).await.unwrap();
     let stored: i64 = sqlx::query_scalar("SELECT count(*) FROM intake_events")
-        .fetch_one(&world.pool)
+        .fetch_one(&mut *tx)
         .await
         .unwrap();
-    assert_eq!(stored, 0);
+    let leads: i64 = sqlx::query_scalar("SELECT count(*) FROM leads")
+        .fetch_one(&mut *tx)
+        .await
+        .unwrap();
+    assert_eq!((stored, leads), (0, 3));
     let jobs: i64 = sqlx::query_scalar("SELECT count(*) FROM queue.job")
         .fetch_one(&world.pool)
         .await

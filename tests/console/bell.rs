@@ -16,19 +16,19 @@ use crate::intake::capture;
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// An open page, listening.
-struct Page {
+pub(super) struct Page {
     body: Body,
     read: String,
 }
 
 /// What it was told.
-struct Event {
+pub(super) struct Event {
     id: String,
-    data: Value,
+    pub(super) data: Value,
 }
 
 impl Page {
-    async fn open(browser: &Browser<'_>, last: Option<&str>) -> Self {
+    pub(super) async fn open(browser: &Browser<'_>, last: Option<&str>) -> Self {
         let mut request = Request::get("/dashboard/crm/notifications/stream")
             .header(header::COOKIE, &browser.cookie);
         if let Some(last) = last {
@@ -47,7 +47,7 @@ impl Page {
         }
     }
 
-    async fn next(&mut self) -> Event {
+    pub(super) async fn next(&mut self) -> Event {
         loop {
             if let Some((event, rest)) = self.read.split_once("\n\n") {
                 let line = |name: &str| {

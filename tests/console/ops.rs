@@ -10,7 +10,7 @@ use crate::harness::World;
 use crate::intake::capture;
 
 /// A person who runs the platform, signed in.
-async fn operator(world: &World) -> Browser<'_> {
+pub(crate) async fn operator(world: &World) -> Browser<'_> {
     let user = world.rep("Olga").await.user;
     let mut tx = world.db.platform().await.unwrap();
     domain::store::members::set_platform_admin(&mut tx, user, true)

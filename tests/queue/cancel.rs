@@ -7,6 +7,7 @@ use queue::{JobId, Running, StaleClaim, Wake, Worker, enqueue};
 use serde_json::json;
 
 use super::cast::{Act, Stage, count, fence, finished, live, pools, registry, until, worker};
+use crate::console::ops::operator;
 use crate::harness::World;
 
 const GRACE: Duration = Duration::from_secs(20);
@@ -55,11 +56,15 @@ async fn a_job_that_heeds_it_ends_by_itself_and_is_not_tried_again() {
     assert_eq!(end(&world, job).await, cancelled(json!(["stopped"])));
 }
 
-/// A worker that says that it lives as good as never, and looks so often.
+/// A worker that says that it lives as good as never, looks so often, and hears what others tell.
 async fn quiet_worker(world: &World, stage: &Stage, look: Duration) -> Running {
     let builder = Worker::builder(world.pool.clone(), registry(), stage.clone());
     let builder = builder.pools(pools(2)).lease(NEVER).look(look);
-    builder.start().await.unwrap()
+    let running = builder.start().await.unwrap();
+    let listens = "SELECT EXISTS (SELECT FROM pg_stat_activity
+        WHERE datname = current_database() AND state = 'idle' AND query ILIKE 'listen%')";
+    until(&world.pool, listens).await;
+    running
 }
 
 /// Neither a heartbeat nor a look can be what the job hears it by: both are a day away.
@@ -68,9 +73,6 @@ async fn a_job_that_runs_hears_of_it_by_the_wake_up_of_another_process() {
     let world = World::new().await;
     let stage = Stage::default();
     let running = quiet_worker(&world, &stage, NEVER).await;
-    let listens = "SELECT EXISTS (SELECT FROM pg_stat_activity
-        WHERE datname = current_database() AND state = 'idle' AND query ILIKE 'listen%')";
-    until(&world.pool, listens).await;
     let others = Wake::new(world.pool.clone());
     let job = waiting(&world, &Act::Heed).await;
     others.notify();
@@ -83,6 +85,24 @@ async fn a_job_that_runs_hears_of_it_by_the_wake_up_of_another_process() {
     until(&world.pool, NONE_LEFT).await;
     running.stop(GRACE).await;
     assert_eq!(end(&world, job).await, cancelled(json!(["stopped"])));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_that_is_called_off_on_the_console_hears_of_it_by_the_wake_up() {
+    let world = World::new().await;
+    let stage = Stage::default();
+    let browser = operator(&world).await;
+    let running = quiet_worker(&world, &stage, NEVER).await;
+    let job = waiting(&world, &Act::Heed).await;
+    Wake::new(world.pool.clone()).notify();
+    stage.until(1).await;
+
+    let fields = [("verb", "cancel"), ("id", &*job.to_string())];
+    let done = browser.post("/ops/jobs/act", &fields).await;
+    assert_eq!(done.location, "/ops/jobs?said=cancelled.1");
+    stage.until(2).await;
+    assert_eq!(stage.notes(), ["began", "asked"]);
+    running.stop(GRACE).await;
 }
 
 /// No heartbeat comes, and nobody tells: what is left are the looks, which are a second apart while a job runs.

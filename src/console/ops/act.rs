@@ -73,25 +73,29 @@ pub(super) async fn act(State(app): State<App>, posted: Posted) -> Result<Respon
     if chosen.len() > MOST {
         return Err(Refused::field("id", "too_many", format!("Choose at most {MOST} jobs")).into());
     }
-    let given = fields.filled("reason").unwrap_or("from the console");
-    let reason: String = given.chars().take(LONGEST).collect();
+    let reason = fields.filled("reason").unwrap_or("from the console");
+    if reason.chars().nth(LONGEST).is_some() {
+        let told = format!("Must be at most {LONGEST} characters");
+        return Err(Refused::field("reason", "too_long", told).into());
+    }
     let circumstances = session.act(&app, &posted.client);
 
     let mut done: u32 = 0;
     let mut unmoved = None;
     let mut tx = session.begin(&app).await?;
     for id in &chosen {
-        match one(&mut tx, sight, verb, *id, &reason).await {
+        match one(&mut tx, sight, verb, *id, reason).await {
             Ok((act, kind)) => {
                 done += 1;
-                audit(&mut tx, &circumstances, verb, (*id, &kind), act, &reason).await?;
+                audit(&mut tx, &circumstances, verb, (*id, &kind), act, reason).await?;
             }
             Err(Unmoved::Database(error)) => return Err(error.into()),
             Err(other) => unmoved = Some(other),
         }
     }
     tx.commit().await?;
-    if done > 0 && verb == Verb::Retry {
+    // Whoever runs one that is called off hears of it at once.
+    if done > 0 && verb != Verb::Delete {
         app.wake.notify();
     }
     // Of one job it is said why; of many, how many it were.

@@ -3,7 +3,10 @@
 use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::Response;
+use domain::id::OrgId;
 use domain::store::mail_ledger;
+use jobs::SendMail;
+use queue::Job;
 use queue::admin::{
     self, DatabaseRow, FailingRow, FailureRow, MinuteRow, NodeRow, QueueRow, ScheduleRow, Share,
 };
@@ -12,6 +15,7 @@ use sqlx::PgConnection;
 
 use super::alarm::{Alarm, Facts};
 use super::chart::Chart;
+use super::filter::PATH;
 use super::row::Reader;
 use super::{Sight, in_time};
 use crate::app::App;
@@ -47,6 +51,18 @@ struct NowPage {
 struct Card {
     figure: String,
     text: &'static str,
+    /// Where more is told of it, if anywhere.
+    url: String,
+}
+
+impl Card {
+    fn new(figure: String, text: &'static str) -> Self {
+        Self {
+            figure,
+            text,
+            url: String::new(),
+        }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -133,12 +149,21 @@ pub(super) async fn show(
 
     let mut page = page(frame, facts, minutes, whole, &reader);
     page.cards.push(Card {
-        figure: unknown.to_string(),
-        text: "of your mails may or may not be sent",
+        url: doubtful(unknown, session.member.org),
+        ..Card::new(unknown.to_string(), "of your mails may or may not be sent")
     });
     Ok(app
         .views
         .page(StatusCode::OK, "console/ops/now.html", &page))
+}
+
+/// The jobs that left a mail alone because it may be sent; nowhere if there is no such mail.
+fn doubtful(unknown: i64, org: OrgId) -> String {
+    if unknown == 0 {
+        return String::new();
+    }
+    let kind = SendMail::NAME;
+    format!("{PATH}?finished=true&state=skipped&kind={kind}&org={org}")
 }
 
 fn page(
@@ -219,41 +244,26 @@ fn cards(facts: &Facts, minutes: Option<&[MinuteRow]>, whole: bool) -> Vec<Card>
             .iter()
             .filter_map(|queue| queue.oldest_ready_seconds);
         let oldest = oldest.max_by(f64::total_cmp);
-        cards.push(Card {
-            figure: sum(|queue| queue.ready.0),
-            text: "ready",
-        });
-        cards.push(Card {
-            figure: oldest.map_or_else(|| "–".into(), span),
-            text: "first ready waits",
-        });
-        cards.push(Card {
-            figure: sum(|queue| queue.running.0),
-            text: "running",
-        });
-        cards.push(Card {
-            figure: sum(|queue| queue.scheduled.0),
-            text: "scheduled",
-        });
+        cards.push(Card::new(sum(|queue| queue.ready.0), "ready"));
+        cards.push(Card::new(
+            oldest.map_or_else(|| "–".into(), span),
+            "first ready waits",
+        ));
+        cards.push(Card::new(sum(|queue| queue.running.0), "running"));
+        cards.push(Card::new(sum(|queue| queue.scheduled.0), "scheduled"));
         let alive = facts.nodes.iter().filter(|node| node.alive).count();
-        cards.push(Card {
-            figure: alive.to_string(),
-            text: "workers alive",
-        });
+        cards.push(Card::new(alive.to_string(), "workers alive"));
     }
     if let Some(minutes) = minutes {
         // The minute that has just begun says nothing yet.
         let whole_minutes = minutes.iter().rev().skip(1).take(RATE_OVER);
         let done: i64 = whole_minutes.map(|minute| minute.done).sum();
-        cards.push(Card {
-            figure: format!("{:.1}", done as f64 / RATE_OVER as f64),
-            text: "done a minute",
-        });
+        cards.push(Card::new(
+            format!("{:.1}", done as f64 / RATE_OVER as f64),
+            "done a minute",
+        ));
         let discarded: i64 = minutes.iter().map(|minute| minute.discarded).sum();
-        cards.push(Card {
-            figure: discarded.to_string(),
-            text: "dead letters, last hour",
-        });
+        cards.push(Card::new(discarded.to_string(), "dead letters, last hour"));
     }
     cards
 }

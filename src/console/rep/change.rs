@@ -28,7 +28,11 @@ use crate::console::posted::Posted;
 use crate::console::signed_in::may_edit;
 
 /// Longest note.
-const LONGEST: usize = 10_000;
+const NOTES: usize = 10_000;
+/// Longest reason.
+const REASON: usize = 500;
+/// Longest mark of a form that was sent twice.
+const ONCE: usize = 100;
 
 /// What a form is refused for.
 enum No {
@@ -87,9 +91,12 @@ impl Change<'_> {
         self.posted.fields.text(name)
     }
 
-    fn filled(&self, name: &str) -> Option<String> {
-        let text = self.posted.fields.filled(name)?;
-        Some(text.chars().take(LONGEST).collect())
+    fn filled(&self, name: &'static str, most: usize) -> Result<Option<String>, No> {
+        let text = self.posted.fields.filled(name);
+        if text.is_some_and(|text| text.chars().nth(most).is_some()) {
+            return Err(wrong(name, &format!("must be at most {most} characters")));
+        }
+        Ok(text.map(str::to_owned))
     }
 
     async fn begin(&self) -> Result<Tx, No> {
@@ -161,7 +168,7 @@ pub(super) async fn status(
             .map_err(|_| wrong("status", "choose a status"))?;
         let input = LeadInput {
             status: Some(to),
-            reason: change.filled("reason"),
+            reason: change.filled("reason", REASON)?,
             reopen: change.text("reopen") == "true",
             ..LeadInput::default()
         };
@@ -243,9 +250,9 @@ pub(super) async fn contact(
         };
         let contact = Contact {
             direction,
-            notes: change.filled("notes"),
+            notes: change.filled("notes", NOTES)?,
             // Sent twice by a double click, it counts once.
-            dedupe_key: change.filled("once"),
+            dedupe_key: change.filled("once", ONCE)?,
             ..Contact::outbound(method)
         };
         let mut tx = change.begin().await?;
@@ -315,7 +322,7 @@ pub(super) async fn note(
 ) -> Result<Response, Failed> {
     run(app, id, posted, "note", async |change| {
         let text = change
-            .filled("notes")
+            .filled("notes", NOTES)?
             .ok_or_else(|| wrong("notes", "write something first"))?;
         let note = NewActivity {
             kind: ActivityKind::Note,

@@ -141,8 +141,8 @@ impl Asked {
             })
             .collect::<Vec<_>>()
         };
-        let statuses = org.profile.statuses().iter();
-        let statuses = statuses.map(|s| (s.to_string(), words::status(*s).to_owned()));
+        let statuses = org.profile.statuses().iter().copied();
+        let statuses = words::statuses(statuses, |s| has("status", s.as_str()));
         let bands = Band::ALL.iter().rev();
         let bands = bands.map(|b| (b.to_string(), words::band(*b).to_owned()));
         let sources = SourceCategory::ALL.iter();
@@ -169,7 +169,7 @@ impl Asked {
             chips: chips.collect(),
             kept,
             q: given("q").to_owned(),
-            statuses: choices("status", statuses.collect()),
+            statuses,
             bands: choices("band", bands.collect()),
             sources: choices("source", sources.collect()),
             stages: choices("stage_id", stages.collect()),

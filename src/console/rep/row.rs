@@ -86,13 +86,12 @@ impl Reader<'_> {
         }
     }
 
-    /// The statuses of the org, the lead's own first among them chosen.
+    /// The statuses of the org and the lead's own, which is chosen.
     pub(super) fn statuses(&self, lead: &Lead) -> Vec<Choice> {
         let offered = self.org.profile.statuses();
         let own = Some(lead.status).filter(|own| !offered.contains(own));
         let all = own.into_iter().chain(offered.iter().copied());
-        all.map(|status| Choice::new(status, words::status(status), status == lead.status))
-            .collect()
+        words::statuses(all, |status| status == lead.status)
     }
 
     pub(super) fn person(&self, user: UserId) -> Person {

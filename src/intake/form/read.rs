@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
+use domain::custom_field;
 use domain::form::{Form, Question};
 use domain::normalise;
 use domain::submission::Submission;
@@ -10,7 +11,8 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use super::question;
-use crate::intake::trpc_capture::{ADDRESS, MESSAGE, NAME, PHONE};
+use crate::intake::trpc_capture::{ADDRESS, EMAIL, MESSAGE, NAME, PHONE};
+use crate::web::client;
 use crate::web::form::Decoded;
 use crate::web::problem::FieldError;
 
@@ -34,8 +36,6 @@ const CLICK_IDS: [&str; 7] = [
     "ttclid",
 ];
 const MOST_FIELDS: usize = 200;
-const LONGEST_NAME: usize = 200;
-const LONGEST_VALUE: usize = 10_000;
 
 /// Where a posted name goes when the form does not say; names are compared without case and punctuation.
 const KNOWN_NAMES: [(&str, &[&str]); 12] = [
@@ -107,7 +107,7 @@ pub struct Sent {
     pub submission: Submission,
     /// A field that people do not see was filled.
     pub spam: bool,
-    /// Where the page wants the browser to go next; not to be trusted.
+    /// Where the page wants the browser to go next; not to be trusted, and nowhere if it is no address by its length.
     pub next: Option<String>,
     /// The key under which the embed sends one submission, however often.
     pub key: Option<String>,
@@ -141,8 +141,9 @@ pub fn read(
         spam,
         next: ["_next", "_redirect", "redirect"]
             .iter()
-            .find_map(|name| line(&posted, name)),
-        key: line(&posted, "_key"),
+            .find_map(|name| line(&posted, name))
+            .filter(|next| next.chars().nth(ADDRESS).is_none()),
+        key: line(&posted, "_key").and_then(|key| client::fitting_key(&key)),
     })
 }
 
@@ -166,18 +167,20 @@ fn submission(
     };
     let answers = posted.iter().filter(|(name, _)| !reserved(name));
     for (name, value) in answers.take(MOST_FIELDS) {
-        if let Some(wrong) = unfit(name, value) {
-            errors.push(wrong);
-            continue;
-        }
-        submission.answers.insert(name.clone(), value.clone());
         let question = form.questions.iter().find(|question| question.key == *name);
         let place = match question {
             Some(question) => question.maps_to.as_deref(),
             None => known_place(name),
         };
-        if let Some(place) = place.filter(|_| !is_empty(value)) {
-            errors.extend(too_long(name, place, value));
+        let place = place.filter(|_| !is_empty(value));
+        let long = place.and_then(|place| too_long(name, place, value));
+        if let Some(wrong) = unfit(name, value) {
+            errors.push(long.unwrap_or(wrong));
+            continue;
+        }
+        errors.extend(long);
+        submission.answers.insert(name.clone(), value.clone());
+        if let Some(place) = place {
             put(&mut submission, place, value);
         }
     }
@@ -210,28 +213,12 @@ fn gather(fields: &[(String, Value)]) -> BTreeMap<String, Value> {
 
 /// What keeps a value from being stored at all.
 fn unfit(name: &str, value: &Value) -> Option<FieldError> {
-    let shown: String = name
-        .chars()
-        .filter(|c| *c != '\0')
-        .take(LONGEST_NAME)
-        .collect();
-    if name.contains('\0') || normalise::holds_nul(value) {
-        return Some(error(&shown, "nul", "Must not contain the NUL character"));
-    }
-    if name.chars().nth(LONGEST_NAME).is_some() {
-        return Some(error(
-            &shown,
-            "name_too_long",
-            format!("A field's name has at most {LONGEST_NAME} characters"),
-        ));
-    }
-    as_text(value).chars().nth(LONGEST_VALUE).map(|_| {
-        error(
-            &shown,
-            "too_long",
-            format!("Must be at most {LONGEST_VALUE} characters"),
-        )
-    })
+    let why = custom_field::unfit(name, value)?;
+    Some(error(
+        &custom_field::shown(name),
+        why.code(),
+        why.to_string(),
+    ))
 }
 
 /// A lead that nobody can be found by is no lead; an address that cannot be written to is a slip.
@@ -288,6 +275,7 @@ fn known_place(name: &str) -> Option<&'static str> {
 fn too_long(name: &str, place: &str, value: &Value) -> Option<FieldError> {
     let most = match place {
         "name" | "first_name" | "last_name" | "company" | "company_name" | "job_title" => NAME,
+        "email" => EMAIL,
         "phone" => PHONE,
         "linkedin_url" | "website" | "source_url" => ADDRESS,
         "message" => MESSAGE,

@@ -110,9 +110,9 @@ impl Issue {
     }
 
     /// Text longer than `maximum` characters.
-    pub fn too_long(field: &str, maximum: i64) -> Self {
+    pub fn too_long(field: &str, maximum: usize) -> Self {
         Self {
-            maximum: Some(maximum),
+            maximum: i64::try_from(maximum).ok(),
             of: Some("string"),
             inclusive: Some(true),
             ..Self::at(
