@@ -7,7 +7,8 @@ use domain::actor::{Act, Actor};
 use domain::clock::Clock;
 use domain::id::{LeadId, OrgId};
 use domain::store::{Db, Tx, orgs};
-use queue::{Attempt, JobId, Wake};
+use queue::{Attempt, Batch, Job, JobId, JobResult, Outcome, Wake};
+use serde_json::json;
 use sqlx::PgConnection;
 
 use crate::effects::enrichment::Enricher;
@@ -18,7 +19,7 @@ use crate::effects::sealed::MasterKeys;
 pub(crate) use providers::Candidate;
 pub(crate) use tell::{News, mail_key};
 
-/// Orgs read at a time.
+/// Most orgs per read.
 const ORGS_AT_ONCE: i64 = 1_000;
 
 /// The jobs' shared parts.
@@ -67,7 +68,23 @@ impl Ctx {
         Ok(())
     }
 
-    /// Every active org; asked as the platform.
+    /// Leaves one job for each active org, all in one transaction and one batch: the body of a sweep.
+    pub(crate) async fn for_each_org<J: Job>(
+        &self,
+        attempt: &Attempt,
+        job: impl Fn(OrgId) -> J,
+    ) -> JobResult {
+        let mut tx = self.db.platform().await?;
+        attempt.fence(&mut tx).await?;
+        let orgs = self.active_orgs(&mut tx).await?;
+        let jobs: Vec<_> = orgs.into_iter().map(job).collect();
+        let count = jobs.len();
+        let batch = Batch::new(attempt.kind).enqueue(&mut tx, jobs).await?;
+        self.commit(tx).await?;
+        Ok(Outcome::DoneWith(json!({"orgs": count, "batch": batch})))
+    }
+
+    /// Every active org.
     pub(crate) async fn active_orgs(&self, tx: &mut PgConnection) -> sqlx::Result<Vec<OrgId>> {
         let mut all = Vec::new();
         loop {

@@ -33,6 +33,10 @@ use asked::{Asked, Finding};
 const KEPT: TimeDelta = TimeDelta::days(30);
 /// For how long it goes on not knowing somebody.
 const KEPT_UNKNOWN: TimeDelta = TimeDelta::days(7);
+/// An objection stands for good: longer than anybody lives.
+const KEPT_OBJECTION: TimeDelta = TimeDelta::days(150 * 365);
+/// An answer that is to follow is waited for so long.
+const LONGEST_POLL: TimeDelta = TimeDelta::hours(24);
 /// The shortest wait for a provider, so that its clock and ours may differ.
 const LEAST_WAIT: TimeDelta = TimeDelta::seconds(1);
 
@@ -74,6 +78,12 @@ impl Job for EnrichLead {
         };
         if lead.enrichment_status == EnrichmentStatus::Done {
             return Ok(Outcome::skip("it is known already"));
+        }
+        if enrichment::has_objected(&mut tx, self.org, self.lead).await? {
+            let skipped = EnrichmentStatus::Skipped;
+            leads::set_enrichment_status(&mut tx, self.org, self.lead, skipped).await?;
+            tx.commit().await?;
+            return Ok(Outcome::skip("the person objects to being looked up"));
         }
         let candidates = ctx.candidates(&mut tx, self.org).await?;
         tx.commit().await?;
@@ -149,6 +159,7 @@ impl EnrichLead {
             let told = provider.config.reread(body.as_ref());
             return Ok(match said {
                 Said::Matched => Finding::Known(Box::new(told.facts)),
+                Said::Blocked => Finding::Objected,
                 _ => Finding::Unknown,
             });
         }
@@ -173,7 +184,10 @@ impl EnrichLead {
             .ask(provider, question, ctx.clock.now())
             .await;
         let now = ctx.clock.now();
-        let read = asked::read(&reply, now);
+        let mut read = asked::read(&reply, now);
+        if read.said.is_none() && now - run.started_at >= LONGEST_POLL {
+            read = asked::overdue();
+        }
         metrics::counter!("leadmill_enrichments_total", "outcome" => read.said.map_or("pending", |said| said.as_str()))
             .increment(1);
 
@@ -189,10 +203,10 @@ impl EnrichLead {
                     .await?;
                 if said.is_settled() {
                     let until = now
-                        + if said == Said::Matched {
-                            KEPT
-                        } else {
-                            KEPT_UNKNOWN
+                        + match said {
+                            Said::Matched => KEPT,
+                            Said::Blocked => KEPT_OBJECTION,
+                            _ => KEPT_UNKNOWN,
                         };
                     let answer = (said, reply.body.as_ref());
                     let key = &provider.key;
@@ -306,7 +320,7 @@ impl EnrichLead {
         let people = members::admins(&mut tx, self.org).await?;
         let news = News {
             kind: "provider_refused",
-            title: format!("{provider} answers no more"),
+            title: format!("{provider} no longer answers"),
             body: Some(why.to_owned()),
             lead: None,
             data: json!({"provider": provider}),

@@ -5,13 +5,13 @@ use domain::id::{LeadId, OrgId};
 use domain::lead::EnrichmentStatus;
 use domain::org::Org;
 use domain::score::Cause;
-use domain::store::leads;
+use domain::store::{enrichment, leads};
 use queue::{EnqueueError, enqueue};
 use sqlx::PgConnection;
 
 use crate::{EnrichLead, NotifyRep, Reason, ScoreLead};
 
-/// After a lead was taken in: it is scored at once, and asked about if the org wants that.
+/// After a lead was taken in: it is scored at once, and asked about if the org wants that and the person has not objected.
 pub async fn after_capture(
     tx: &mut PgConnection,
     org: &Org,
@@ -20,7 +20,9 @@ pub async fn after_capture(
     let Captured { lead, outcome } = captured;
     let trigger = match outcome {
         CaptureOutcome::Created => Cause::Created,
-        CaptureOutcome::Merged | CaptureOutcome::Known => Cause::Behaviour,
+        CaptureOutcome::Merged => Cause::Behaviour,
+        // Nothing that is scored has changed, so there is nothing to calculate.
+        CaptureOutcome::Known => return Ok(()),
     };
     enqueue(
         tx,
@@ -31,7 +33,7 @@ pub async fn after_capture(
         },
     )
     .await?;
-    if outcome != CaptureOutcome::Known && org.settings.auto_enrich {
+    if org.settings.auto_enrich && !enrichment::has_objected(tx, org.id, lead).await? {
         leads::set_enrichment_status(tx, org.id, lead, EnrichmentStatus::Queued).await?;
         enqueue(tx, &EnrichLead { org: org.id, lead }).await?;
     }

@@ -21,13 +21,13 @@ use crate::effects::messages::{
     LeadAssigned, LeadCard, LeadQualified, LeadScored, LeadTurnedHot, words,
 };
 
-/// A provider that answers so soon is waited for, once, so that what is told is worth more.
+/// How long a provider is waited for, once, so that what is told is worth more.
 const PROVIDERS_ARE_FAST: Duration = Duration::from_millis(600);
 /// What is told of a new lead.
 const NEW: &str = "lead_scored";
-/// A lead is new for so long.
+/// How long a lead counts as new.
 const NEW_FOR: TimeDelta = TimeDelta::hours(1);
-/// News of a lead is told by mail for so long.
+/// How long news of a lead may still be mailed.
 const WORTH: TimeDelta = TimeDelta::days(2);
 
 /// Told once per reason and lead, and of becoming hot once a day; a lead that is nobody's is told to those who run the

@@ -65,7 +65,11 @@ impl Job for ProcessIntake {
         let mut attempted = tx.begin().await?;
         let captured = match command::capture_lead(&mut attempted, &act, &capture(&event)).await {
             Ok(captured) => captured,
-            Err(refused @ (CommandError::Invalid { .. } | CommandError::NotFound(_))) => {
+            Err(
+                refused @ (CommandError::Invalid { .. }
+                | CommandError::NotFound(_)
+                | CommandError::Taken),
+            ) => {
                 attempted.rollback().await?;
                 return self
                     .quarantine(ctx, attempt, tx, &org, &event, &refused.to_string())

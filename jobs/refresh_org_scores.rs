@@ -1,9 +1,9 @@
-//! Score the open leads of an org anew, a chunk a job.
+//! Score the open leads of an org again, a chunk a job.
 
 use domain::clock::Timestamp;
 use domain::command;
 use domain::id::{LeadId, OrgId, RunId};
-use queue::{Attempt, Job, JobResult, Key, Outcome, enqueue, enqueue_many};
+use queue::{Attempt, Job, JobResult, Key, Outcome, enqueue_many};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -13,7 +13,7 @@ use uuid::Uuid;
 use crate::context::Ctx;
 use crate::{NotifyRep, Reason};
 
-/// Leads of one chunk: enough that a statement is worth its round trip, few enough that locks are short.
+/// Most leads per chunk: enough that a statement is worth its round trip, few enough that locks are short.
 const CHUNK: usize = 5_000;
 
 /// The next chunk's job is committed with the chunk, so a run goes on where it stopped. Done again, a chunk writes
@@ -64,7 +64,8 @@ impl Job for RefreshOrgScores {
         enqueue_many(&mut tx, &news).await?;
         if let Some(next) = chunk.next {
             let (org, due_at, after) = (self.org, self.due_at, Some(next));
-            enqueue(&mut tx, &Self { org, due_at, after }).await?;
+            let next = Self { org, due_at, after };
+            attempt.enqueue_beside(&mut tx, &next).await?;
         }
         ctx.commit(tx).await?;
 

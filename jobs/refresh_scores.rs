@@ -1,9 +1,8 @@
-//! Have every org's leads scored anew.
+//! Have every org's leads scored again.
 
 use domain::clock::Timestamp;
-use queue::{Attempt, Job, JobResult, Key, Outcome, enqueue_many};
+use queue::{Attempt, Job, JobResult, Key};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 
 use crate::RefreshOrgScores;
 use crate::context::Ctx;
@@ -26,17 +25,11 @@ impl Job for RefreshScores {
     }
 
     async fn run(&self, ctx: &Ctx, attempt: &Attempt) -> JobResult {
-        let mut tx = ctx.db.platform().await?;
-        attempt.fence(&mut tx).await?;
-        let orgs = ctx.active_orgs(&mut tx).await?;
         let first = |org| RefreshOrgScores {
             org,
             due_at: self.due_at,
             after: None,
         };
-        let jobs: Vec<_> = orgs.into_iter().map(first).collect();
-        enqueue_many(&mut tx, &jobs).await?;
-        ctx.commit(tx).await?;
-        Ok(Outcome::DoneWith(json!({"orgs": jobs.len()})))
+        ctx.for_each_org(attempt, first).await
     }
 }

@@ -1,9 +1,8 @@
 //! Have the reps of every org reminded of whom they wanted to come back to.
 
 use domain::clock::Timestamp;
-use queue::{Attempt, Job, JobResult, Key, Outcome, enqueue_many};
+use queue::{Attempt, Job, JobResult, Key};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 
 use crate::RemindOrgFollowUps;
 use crate::context::Ctx;
@@ -26,16 +25,10 @@ impl Job for RemindFollowUps {
     }
 
     async fn run(&self, ctx: &Ctx, attempt: &Attempt) -> JobResult {
-        let mut tx = ctx.db.platform().await?;
-        attempt.fence(&mut tx).await?;
-        let orgs = ctx.active_orgs(&mut tx).await?;
         let remind = |org| RemindOrgFollowUps {
             org,
             due_at: self.due_at,
         };
-        let jobs: Vec<_> = orgs.into_iter().map(remind).collect();
-        enqueue_many(&mut tx, &jobs).await?;
-        ctx.commit(tx).await?;
-        Ok(Outcome::DoneWith(json!({"orgs": jobs.len()})))
+        ctx.for_each_org(attempt, remind).await
     }
 }

@@ -19,11 +19,11 @@ use uuid::Uuid;
 use crate::context::{Ctx, News};
 use crate::effects::messages::{DueLead, FollowUpsDue, words};
 
-/// Leads read at a time.
+/// Most leads per read.
 const PAGE: usize = 1_000;
-/// Leads that a mail lists; the page it leads to shows all.
+/// Most leads per mail; the page it leads to shows all.
 const LISTED: usize = 20;
-/// Leads that were not spoken to for so long are due, in orgs that want that.
+/// How long a lead may go without being spoken to before it is due, in orgs that want that.
 const SILENT: TimeDelta = TimeDelta::days(7);
 /// A reminder that is later than that would be the next day's.
 const WORTH: TimeDelta = TimeDelta::hours(16);

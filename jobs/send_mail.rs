@@ -182,7 +182,7 @@ impl SendMail {
                 (fate, Outcome::Done)
             }
             HandOff::Rejected { code, reply } => {
-                let why = format!("the mail server refused it: {code} {reply}");
+                let why = format!("the mail server refused it: {}", refusal(code, &reply));
                 (
                     replied(MailState::Failed, code, reply),
                     Outcome::discard(why),
@@ -316,6 +316,21 @@ fn replied(state: MailState, code: u16, reply: String) -> MailFate {
         code: Some(code),
         reply: Some(reply),
         ..MailFate::of(state)
+    }
+}
+
+/// A server's no without its words, which may name the recipient: the code and, if it gives one, the enhanced status.
+fn refusal(code: u16, reply: &str) -> String {
+    let status = reply.split_whitespace().next().filter(|first| {
+        let parts: Vec<_> = first.split('.').collect();
+        let is_number = |part: &&str| {
+            (1..=3).contains(&part.len()) && part.bytes().all(|digit| digit.is_ascii_digit())
+        };
+        parts.len() == 3 && parts.iter().all(is_number)
+    });
+    match status {
+        Some(status) => format!("{code} {status}"),
+        None => code.to_string(),
     }
 }
 

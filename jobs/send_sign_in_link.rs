@@ -1,25 +1,18 @@
 //! Send a person the link that signs them in.
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use chrono::TimeDelta;
-use domain::clock::Timestamp;
-use domain::id::{MessageId, UserId};
+use domain::command::new_sign_in_link;
+use domain::id::MessageId;
 use domain::mail::{MailStream, NewMail};
+use domain::normalise;
+use domain::session::LINK_LIFETIME;
 use domain::store::scope::enter_org;
-use domain::store::{mail_ledger, members, orgs, sessions};
+use domain::store::{mail_ledger, members, orgs};
 use queue::{Attempt, Job, JobResult, Key, Outcome, enqueue};
-use rand::RngExt;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
-use sqlx::PgConnection;
 
 use crate::SendMail;
 use crate::context::Ctx;
 use crate::effects::messages::{Message, SignInLink};
-
-/// A link signs somebody in for so long.
-pub const LINK_LIFETIME: TimeDelta = TimeDelta::minutes(15);
 
 /// Whoever asks is answered alike; only here is it found out whether the address is anybody's.
 ///
@@ -41,7 +34,7 @@ impl Job for SendSignInLink {
 
     /// Asking again while the first is on its way makes no second one.
     fn key(&self) -> Option<Key> {
-        Some(Key::of(self.email.trim().to_lowercase()))
+        Some(Key::of(normalise::address(&self.email)))
     }
 
     async fn run(&self, ctx: &Ctx, attempt: &Attempt) -> JobResult {
@@ -96,26 +89,4 @@ impl Job for SendSignInLink {
         ctx.commit(tx).await?;
         Ok(Outcome::Done)
     }
-}
-
-/// Makes a link that signs `user` in once; answers what stands in it. Asked as the platform.
-pub async fn new_sign_in_link(
-    tx: &mut PgConnection,
-    user: UserId,
-    now: Timestamp,
-) -> sqlx::Result<String> {
-    let token = new_token();
-    sessions::insert_link(tx, &token_hash(&token), user, now, now + LINK_LIFETIME).await?;
-    Ok(token)
-}
-
-/// 256 bits that nobody guesses.
-pub fn new_token() -> String {
-    let bits: [u8; 32] = rand::rng().random();
-    URL_SAFE_NO_PAD.encode(bits)
-}
-
-/// What is kept of a token.
-pub fn token_hash(token: &str) -> Vec<u8> {
-    Sha256::digest(token).to_vec()
 }

@@ -8,6 +8,7 @@ use queue::Wake;
 use sqlx::PgPool;
 
 use crate::config::Config;
+use crate::intake::together::Together;
 use crate::stop::Stop;
 use crate::web::bells::Bells;
 use crate::web::rate_limit::Limits;
@@ -22,6 +23,8 @@ pub struct App {
     pub db: Db,
     /// Where the time comes from.
     pub clock: Clock,
+    /// Takes captures in, many with one commit.
+    pub arrivals: Together,
     /// Tells workers of new jobs.
     pub wake: Wake,
     /// The pages.
@@ -35,7 +38,7 @@ pub struct App {
 }
 
 impl App {
-    /// Put the parts together.
+    /// Puts the parts together.
     pub fn new(
         config: Arc<Config>,
         views: Views,
@@ -44,12 +47,15 @@ impl App {
         wake: Wake,
         stop: Stop,
     ) -> Self {
+        let limits = Arc::new(Limits::new(&config.intake));
+        let db = Db::new(pool.clone());
         Self {
-            bells: Bells::new(pool.clone(), stop.clone()),
-            limits: Arc::new(Limits::new(&config.intake)),
+            arrivals: Together::new(db.clone(), wake.clone(), limits.clone()),
+            bells: Bells::new(pool, stop.clone()),
+            limits,
             config,
             views,
-            db: Db::new(pool),
+            db,
             clock,
             wake,
             stop,

@@ -17,7 +17,7 @@ pub use drain::drain;
 pub use enqueue::enqueue;
 pub use intake::intake;
 pub use latency::latency;
-pub use place::Place;
+pub use place::{CONNECTIONS, Place};
 pub use rescore::rescore;
 
 /// One measurement.

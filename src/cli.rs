@@ -1,16 +1,23 @@
 //! The command line: one binary, one subcommand a role or errand.
 
+// It panics where nobody reads any more; `say` does not.
+#![warn(clippy::print_stdout)]
+
+mod batches;
 mod bench;
 mod check;
 mod completions;
+mod dead;
 mod dev;
 mod enqueue;
 mod failure;
 mod jobs;
+mod limits;
 mod listing;
 mod migrate;
 mod openapi;
 mod queues;
+mod say;
 mod schedules;
 mod serve;
 mod work;
@@ -20,11 +27,12 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::{CommandFactory, Parser, Subcommand};
+use postgres::Fetch;
 use sqlx::Postgres;
 use sqlx::pool::PoolConnection;
 
-use crate::config::{self, Config, Sources};
-use crate::{database, telemetry};
+use crate::config::{self, Config, Mistake, Sources};
+use crate::{database, prepare, telemetry};
 
 pub use failure::Failure;
 
@@ -67,6 +75,29 @@ struct Global {
     database_url: Option<String>,
 }
 
+/// How a command that may need a private Postgres gets one.
+#[derive(Debug, Default, Clone, Copy, clap::Args)]
+struct FetchArgs {
+    /// Never fetch a Postgres, even if none is installed [env: LEADMILL_PG_FETCH=never]
+    #[arg(long)]
+    no_fetch: bool,
+}
+
+/// Where a private Postgres comes from.
+const POSTGRES: &str = "\
+The programs of a private Postgres are looked for in LEADMILL_PG_BIN if that is set, and nowhere else then; else where this \
+machine may have them. If there are none, they are fetched with apt-get or npm into a cache, after a line that says so.";
+
+impl FetchArgs {
+    fn fetch(self) -> Fetch {
+        if self.no_fetch {
+            Fetch::Never
+        } else {
+            Fetch::from_env()
+        }
+    }
+}
+
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Try it: everything in one process, with a demo organisation (the default)
@@ -81,10 +112,16 @@ enum Command {
     Check(check::Args),
     /// Look at jobs, run them again, cancel them
     Jobs(jobs::Args),
+    /// Look at dead letters by their cause, run them again, forget them
+    Dead(dead::Args),
+    /// Look at jobs that belong together, cancel them
+    Batches(batches::Args),
     /// Put one job into its queue
     Enqueue(enqueue::Args),
     /// List the queues: what waits in each, for how long, and who works on it
     Queues(queues::Args),
+    /// Pause, limit or slow down jobs while the workers run
+    Limits(limits::Args),
     /// List what runs by the clock, and when next
     Schedules(schedules::Args),
     /// Measure how fast it is, beside hand-written SQL on the same server
@@ -95,7 +132,7 @@ enum Command {
     Completions(completions::Args),
 }
 
-/// Run the command line of this process.
+/// Runs the command line of this process.
 pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
@@ -120,23 +157,23 @@ fn run(cli: Cli) -> Result<(), Failure> {
             .command
             .unwrap_or_else(|| Command::Dev(dev::Args::default()))
         {
-            Command::Dev(args) => dev::run(args, settings(&sources)?).await,
-            Command::Serve(args) => serve::run(&args, settings_with_database(&sources)?).await,
-            Command::Work(args) => work::run(&args, settings_with_database(&sources)?).await,
+            Command::Dev(args) => dev::run(args, prepared(prepare::everything(&sources))?).await,
+            Command::Serve(args) => serve::run(&args, prepared(prepare::serve(&sources))?).await,
+            Command::Work(args) => work::run(&args, prepared(prepare::work(&sources))?).await,
             Command::Migrate(args) => migrate::run(&args, settings_with_database(&sources)?).await,
             Command::Check(args) => check::run(&args, &sources).await,
             Command::Jobs(args) => jobs::run(args, settings_with_database(&sources)?).await,
+            Command::Dead(args) => dead::run(args, settings_with_database(&sources)?).await,
+            Command::Batches(args) => batches::run(args, settings_with_database(&sources)?).await,
             Command::Enqueue(args) => enqueue::run(args, settings_with_database(&sources)?).await,
             Command::Queues(args) => queues::run(&args, settings_with_database(&sources)?).await,
+            Command::Limits(args) => limits::run(args, settings_with_database(&sources)?).await,
             Command::Schedules(args) => {
                 schedules::run(&args, settings_with_database(&sources)?).await
             }
             Command::Bench(args) => bench::run(&args, settings(&sources)?).await,
             Command::Openapi(args) => openapi::run(&args),
-            Command::Completions(args) => {
-                completions::run(&args, &mut Cli::command());
-                Ok(())
-            }
+            Command::Completions(args) => completions::run(&args, &mut Cli::command()),
         }
     });
     // What still runs in the background has had its time to finish.
@@ -146,9 +183,15 @@ fn run(cli: Cli) -> Result<(), Failure> {
 
 /// The settings, all mistakes named; from here on log lines are written.
 fn settings(sources: &Sources) -> Result<Arc<Config>, Failure> {
-    let config = config::load(sources).map_err(|mistakes| Failure::mistakes(&mistakes))?;
+    let config = config::load(sources).map(|config| (config, ()));
+    prepared(config).map(|(config, ())| config)
+}
+
+/// The settings with the parts of a process that they give.
+fn prepared<T>(parts: Result<(Config, T), Vec<Mistake>>) -> Result<(Arc<Config>, T), Failure> {
+    let (config, parts) = parts.map_err(|mistakes| Failure::mistakes(&mistakes))?;
     telemetry::start(&config.log).map_err(Failure::config)?;
-    Ok(Arc::new(config))
+    Ok((Arc::new(config), parts))
 }
 
 /// The settings of a command that is of no use without a database.

@@ -2,6 +2,7 @@
 
 pub mod error;
 pub mod input;
+pub mod instant;
 pub mod leads;
 pub mod query;
 

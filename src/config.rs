@@ -1,7 +1,7 @@
 //! Every setting of a Leadmill process: what it means, its default, and what must hold for it.
 //!
 //! A setting is taken from `worker.toml`, then from `LEADMILL__SECTION__KEY` in the environment, then from
-//! `--set section.key=value`; the later wins. [`load`] names every mistake at once, so that one run shows all there is to mend.
+//! `--set section.key=value`; the later wins. [`load`] names every mistake at once, so that one run shows all there is to fix.
 
 mod load;
 mod secret;
@@ -11,10 +11,10 @@ mod validate;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use jobs::effects::mail::OnUnknown;
 use serde::{Deserialize, Serialize};
 
-pub use load::{DEFAULT_FILE, Mistake, Sources, load};
+pub(crate) use load::did_you_mean;
+pub use load::{DEFAULT_FILE, Mistake, Read, SETTINGS, Sources, load, read};
 pub use secret::Secret;
 pub use span::Span;
 
@@ -30,6 +30,8 @@ pub struct Config {
     pub intake: Intake,
     /// The signed-in part of the web side.
     pub console: Console,
+    /// What becomes of jobs that are finished.
+    pub queue: Queue,
     /// The pools of `leadmill work`.
     pub worker: Worker,
     /// How mail leaves.
@@ -148,6 +150,20 @@ impl Default for Console {
     }
 }
 
+/// Section `[queue]`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Queue {
+    /// For how many days finished jobs are kept, with their results, errors and log lines; dead letters too.
+    pub keep_days: u16,
+}
+
+impl Default for Queue {
+    fn default() -> Self {
+        Self { keep_days: 14 }
+    }
+}
+
 /// Section `[worker]`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -156,7 +172,7 @@ pub struct Worker {
     pub listen: SocketAddr,
     /// How long a job stays with a worker that no longer answers.
     pub lease: Span,
-    /// Which queues are worked on together, and how many jobs at a time.
+    /// Which queues are worked on together, and how many jobs at a time. Every queue of a job belongs to exactly one pool.
     pub pools: Vec<Pool>,
 }
 
@@ -229,6 +245,16 @@ impl Default for Mail {
             delivery_reports: false,
         }
     }
+}
+
+/// What becomes of a mail that the server may or may not have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnUnknown {
+    /// It waits for evidence, or for a person.
+    Hold,
+    /// It is sent again; without an idempotency header it may arrive twice.
+    Resend,
 }
 
 /// Section `[enrichment]`.

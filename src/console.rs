@@ -8,6 +8,7 @@ mod guard;
 mod moment;
 mod ops;
 mod posted;
+mod referer;
 mod rep;
 mod sign_in;
 mod signed_in;
@@ -20,7 +21,7 @@ use axum::routing::get;
 
 use crate::app::App;
 
-pub use failed::Failed;
+pub use failed::{Failed, nowhere};
 
 /// Every page there is.
 pub fn router(app: &App) -> Router<App> {

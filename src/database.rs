@@ -96,15 +96,26 @@ pub async fn connect(
 
 /// Applies every migration that has not run; says how many there were. Processes that do so at once wait for each other.
 pub async fn migrate(pool: &PgPool) -> Result<usize, DatabaseError> {
-    let pending = pending(pool).await?.len();
+    migrate_telling(pool, |_| {}).await
+}
+
+/// As [`migrate`], and tells the name of each when it begins.
+pub async fn migrate_telling(
+    pool: &PgPool,
+    mut tell: impl FnMut(&str),
+) -> Result<usize, DatabaseError> {
+    let pending = missing(pool).await?;
     // A connection of its own: a migration may take longer than any request is allowed to.
     let mut db = pool.acquire().await?.detach();
     sqlx::query("SET statement_timeout = 0")
         .execute(&mut db)
         .await?;
-    MIGRATOR.run(&mut db).await?;
+    for (version, name) in &pending {
+        tell(name);
+        MIGRATOR.run_to(*version, &mut db).await?;
+    }
     db.close().await?;
-    Ok(pending)
+    Ok(pending.len())
 }
 
 /// Refuses a database that has not had all of this program's migrations.
@@ -147,6 +158,11 @@ pub async fn readiness(pool: &PgPool) -> Result<(), &'static str> {
 
 /// The names of the migrations that have not run, in order.
 pub async fn pending(pool: &PgPool) -> Result<Vec<String>, DatabaseError> {
+    let missing = missing(pool).await?;
+    Ok(missing.into_iter().map(|(_, name)| name).collect())
+}
+
+async fn missing(pool: &PgPool) -> Result<Vec<(i64, String)>, DatabaseError> {
     let mut db = pool.acquire().await?;
     let any: bool = sqlx::query_scalar("SELECT to_regclass('_sqlx_migrations') IS NOT NULL")
         .fetch_one(&mut *db)
@@ -168,7 +184,7 @@ pub async fn pending(pool: &PgPool) -> Result<Vec<String>, DatabaseError> {
             migration.description.replace(' ', "_")
         );
         match applied.get(&migration.version) {
-            None => pending.push(name),
+            None => pending.push((migration.version, name)),
             Some(checksum) if **checksum == *migration.checksum => {}
             Some(_) => return Err(DatabaseError::Different(name)),
         }

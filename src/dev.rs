@@ -14,9 +14,8 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use axum::Router;
 use domain::clock::Clock;
-use postgres::{Cluster, Options, Profile};
+use postgres::{Cluster, Fetch, Options, Profile};
 use serde_json::json;
-use tokio::net::TcpListener;
 
 use crate::app::App;
 use crate::config::{Config, Secret};
@@ -24,30 +23,33 @@ use crate::stop::Stop;
 use crate::web::layers;
 use crate::web::session;
 use crate::web::view::Views;
-use crate::{database, serve, work};
+use crate::{database, listen, serve, work};
 
 /// The name of the private database.
 const DATABASE: &str = "leadmill";
-/// Ports tried after one that is taken, if nobody asked for it.
-const MORE_PORTS: u16 = 20;
 
 /// How it is to run.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// Where to listen; none: the first free port from `http.listen` on.
     pub listen: Option<SocketAddr>,
-    /// Where the data are.
+    /// Where the data is.
     pub data: PathBuf,
     /// Print one line of JSON instead of a text for people.
     pub ready_json: bool,
+    /// The directory of the data was made by this run: what was kept in its name before is not wanted any more.
+    pub anew: bool,
+    /// Whether a Postgres may be fetched.
+    pub fetch: Fetch,
 }
 
 /// Runs until `stop`.
 pub async fn run(mut config: Config, settings: Settings, views: Views, stop: Stop) -> Result<()> {
-    std::fs::create_dir_all(&settings.data)
-        .with_context(|| format!("making the directory {}", settings.data.display()))?;
-    let cluster = database_of(&mut config, &settings.data).await?;
-    let listener = listen(settings.listen, config.http.listen).await?;
+    let listener = match settings.listen {
+        Some(address) => listen::on(address).await?,
+        None => listen::near(config.http.listen).await?,
+    };
+    let cluster = database_of(&mut config, &settings).await?;
     let address = listener.local_addr()?;
     let sink = smtp::Sink::listen(([127, 0, 0, 1], 0).into())
         .await
@@ -82,21 +84,36 @@ pub async fn run(mut config: Config, settings: Settings, views: Views, stop: Sto
     );
     let demo = seed::ensure(&app, &settings.data).await?;
 
-    let owner = session::sign_in_link(&app.db, app.clock.now(), &base, seed::OWNER).await?;
+    let link = async |email| session::sign_in_link(&app.db, app.clock.now(), &base, email).await;
+    let (owner, rep) = (link(seed::OWNER).await?, link(seed::REP).await?);
 
     let place = Place {
-        sign_in: owner.as_deref().unwrap_or(&base),
+        as_owner: owner.as_deref().unwrap_or(&base),
+        as_rep: rep.as_deref().unwrap_or(&base),
         base: &base,
         sink: &sink,
         demo: &demo,
         database: config.database.url.expose(),
+        data: cluster.as_ref().map(Cluster::dir),
     };
-    tell(&settings, &place)?;
+    match tell(&settings, &place) {
+        // Whoever read it has seen enough, and it runs on.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {}
+        told => told?,
+    }
     let grace = config.http.grace.get();
-    let (served, _) = tokio::join!(
-        serve::run(listener, router(app, sink.clone()), stop.clone(), grace),
-        work::until_stopped(running, stop, grace),
-    );
+    // Jobs that still run ask the provider, which is behind the same door: it is closed when they have ended.
+    let doors = stop.later();
+    let served = async {
+        let served = serve::run(listener, router(app, sink.clone()), doors.clone(), grace).await;
+        stop.ask();
+        served
+    };
+    let worked = async {
+        work::until_stopped(running, stop.clone(), grace).await;
+        doors.ask();
+    };
+    let (served, ()) = tokio::join!(served, worked);
     pool.close().await;
     if let Some(cluster) = cluster {
         cluster.stop().await?;
@@ -112,13 +129,15 @@ fn router(app: App, sink: smtp::Sink) -> Router {
 }
 
 /// The database of the settings, or else a private one.
-async fn database_of(config: &mut Config, data: &Path) -> Result<Option<Cluster>> {
+async fn database_of(config: &mut Config, settings: &Settings) -> Result<Option<Cluster>> {
     if !config.database.url.is_empty() {
         return Ok(None);
     }
     let options = Options {
         keep_alive: true,
-        ..Options::new(data.join("pg"), Profile::Durable)
+        fetch: settings.fetch,
+        anew: settings.anew,
+        ..Options::new(settings.data.join("pg"), Profile::Durable)
     };
     let cluster = Cluster::start(options).await?;
     cluster.server().ensure_database(DATABASE).await?;
@@ -126,40 +145,29 @@ async fn database_of(config: &mut Config, data: &Path) -> Result<Option<Cluster>
     Ok(Some(cluster))
 }
 
-/// Listens where it was asked to; by default on the next free port if the usual one is taken.
-async fn listen(asked: Option<SocketAddr>, usual: SocketAddr) -> Result<TcpListener> {
-    if let Some(address) = asked {
-        let listener = TcpListener::bind(address).await;
-        return listener.with_context(|| format!("cannot listen on {address}"));
-    }
-    let mut address = usual;
-    for port in usual.port()..=usual.port().saturating_add(MORE_PORTS) {
-        address.set_port(port);
-        match TcpListener::bind(address).await {
-            Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => continue,
-            listener => return listener.with_context(|| format!("cannot listen on {address}")),
-        }
-    }
-    anyhow::bail!("all ports from {usual} to {address} are taken; name one with --listen")
-}
-
 /// What there is to reach.
 struct Place<'a> {
     base: &'a str,
     /// Signs the demo org's owner in, once.
-    sign_in: &'a str,
+    as_owner: &'a str,
+    /// Signs a rep of it in, once.
+    as_rep: &'a str,
     sink: &'a smtp::Sink,
     demo: &'a seed::Demo,
     database: &'a str,
+    /// Where the private database is, if there is one.
+    data: Option<&'a Path>,
 }
 
-fn tell(settings: &Settings, place: &Place<'_>) -> Result<()> {
+fn tell(settings: &Settings, place: &Place<'_>) -> std::io::Result<()> {
     let Place {
         base,
-        sign_in,
+        as_owner,
+        as_rep,
         sink,
         demo,
         database,
+        data,
     } = place;
     let mut out = std::io::stdout().lock();
     if settings.ready_json {
@@ -172,17 +180,27 @@ fn tell(settings: &Settings, place: &Place<'_>) -> Result<()> {
             "smtp": sink.address().to_string(),
             "mailbox_url": format!("{base}{}", mailbox::PATH),
         });
+        // What signs people in is for the person at the terminal, not for what reads the line.
+        eprintln!("As the rep Mira: {as_rep}\nAs the owner: {as_owner}");
         writeln!(out, "{ready}")?;
     } else {
         let org = demo.org;
         let key = &demo.api_key;
+        // A database that was named may have a password in its address, and a terminal has onlookers.
+        let database = match data {
+            Some(dir) => format!("{database}\n  kept in             {}", dir.display()),
+            None => Secret::new(*database).redacted(),
+        };
         writeln!(
             out,
             "
 Leadmill runs at {base}
 
-Open it, signed in as its owner (good once, for 15 minutes):
-  {sign_in}
+Open it, signed in (each link is good once, for 15 minutes)
+  as the rep Mira, who gets leads, mails and the bell:
+    {as_rep}
+  as the owner, who also sees the jobs behind it:
+    {as_owner}
 
 Send a lead:
   curl -X POST {base}/api/trpc/crm.leads.capture -H 'Content-Type: application/json' \\

@@ -2,7 +2,7 @@
 
 pub mod accept;
 pub mod form;
-pub mod text;
+pub mod together;
 pub mod trpc_capture;
 
 use axum::Router;

@@ -21,6 +21,8 @@ pub mod console;
 pub mod database;
 pub mod dev;
 pub mod intake;
+pub mod listen;
+pub mod prepare;
 pub mod serve;
 pub mod stop;
 pub mod telemetry;

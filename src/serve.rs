@@ -6,9 +6,10 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use axum::Router;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use sqlx::PgPool;
 use tokio::net::TcpListener;
 use tracing::{info, warn};
 
@@ -19,12 +20,11 @@ use crate::database;
 use crate::intake;
 use crate::stop::Stop;
 use crate::telemetry;
-use crate::web::problem::Problem;
 use crate::web::{layers, view};
 
 /// Everything that `leadmill serve` answers.
 pub fn router(app: App) -> Router {
-    let mut routes = health()
+    let mut routes = health(app.db.pool().clone(), app.stop.clone())
         .merge(intake::router())
         .merge(api::router())
         .merge(view::router())
@@ -37,14 +37,22 @@ pub fn router(app: App) -> Router {
 }
 
 /// `/healthz` and `/readyz`, the same for every role.
-pub fn health() -> Router<App> {
+pub fn health<S: Clone + Send + Sync + 'static>(pool: PgPool, stop: Stop) -> Router<S> {
     Router::new()
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(ready))
+        .with_state(Health { pool, stop })
+}
+
+/// What readiness is measured by.
+#[derive(Clone)]
+struct Health {
+    pool: PgPool,
+    stop: Stop,
 }
 
 /// `/metrics` in the text format of Prometheus.
-pub fn metrics() -> Router<App> {
+pub fn metrics<S: Clone + Send + Sync + 'static>() -> Router<S> {
     Router::new().route(
         "/metrics",
         get(async || {
@@ -57,8 +65,13 @@ pub fn metrics() -> Router<App> {
     )
 }
 
-/// Answer on `listener` until the process is to stop, then give what was begun `grace` to finish.
+/// Answers on `listener` until the process is to stop, then gives what was begun `grace` to finish. The process stops with
+/// it: one that no longer listens looks dead to whoever watches it.
 pub async fn run(listener: TcpListener, routes: Router, stop: Stop, grace: Duration) -> Result<()> {
+    stop.ask_after(answer(listener, routes, &stop, grace)).await
+}
+
+async fn answer(listener: TcpListener, routes: Router, stop: &Stop, grace: Duration) -> Result<()> {
     let address = listener
         .local_addr()
         .context("reading the listener's address")?;
@@ -76,16 +89,16 @@ pub async fn run(listener: TcpListener, routes: Router, stop: Stop, grace: Durat
 }
 
 /// Ready as long as the database answers and can be written to, and the process is not on its way out.
-async fn ready(State(app): State<App>) -> Response {
-    if app.stop.is_asked() {
+async fn ready(State(health): State<Health>) -> Response {
+    if health.stop.is_asked() {
         return (StatusCode::SERVICE_UNAVAILABLE, "stopping\n").into_response();
     }
-    match database::readiness(app.db.pool()).await {
+    match database::readiness(&health.pool).await {
         Ok(()) => "ready\n".into_response(),
         Err(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")).into_response(),
     }
 }
 
-async fn not_found() -> Problem {
-    Problem::of_status(StatusCode::NOT_FOUND)
+async fn not_found(State(app): State<App>, headers: HeaderMap) -> Response {
+    console::nowhere(&app, &headers)
 }

@@ -12,11 +12,11 @@ use crate::config::{Log, LogFormat};
 
 static METRICS: OnceLock<PrometheusHandle> = OnceLock::new();
 
-/// Send log lines to standard error in the shape that `log` asks for, and start counting.
+/// Sends log lines to standard error in the shape that `log` asks for, and starts counting.
 pub fn start(log: &Log) -> Result<()> {
-    let filter = EnvFilter::try_new(&log.filter).with_context(|| {
+    let filter = EnvFilter::try_new(of_interest(&log.filter)).with_context(|| {
         format!(
-            "log.filter: `{}` is no filter such as info,leadmill=debug",
+            "log.filter: `{}` is not a filter such as info,leadmill=debug",
             log.filter
         )
     })?;
@@ -29,7 +29,12 @@ pub fn start(log: &Log) -> Result<()> {
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none());
     let lines = if json {
-        lines.json().flatten_event(true).boxed()
+        // The innermost span is told with its fields; the list of all of them says the same again.
+        lines
+            .json()
+            .flatten_event(true)
+            .with_span_list(false)
+            .boxed()
     } else {
         lines.boxed()
     };
@@ -41,7 +46,20 @@ pub fn start(log: &Log) -> Result<()> {
     Ok(())
 }
 
-/// Start counting; a second call changes nothing.
+/// The filter, and of the library under our workers only what is wrong with them, unless the filter says otherwise: the
+/// start and end of its parts are told by our own lines.
+fn of_interest(filter: &str) -> String {
+    let says_otherwise = [queue::UNDERNEATH, "debug", "trace"]
+        .iter()
+        .any(|word| filter.contains(word));
+    if says_otherwise || filter.trim().is_empty() {
+        filter.to_owned()
+    } else {
+        format!("{filter},{}=warn", queue::UNDERNEATH)
+    }
+}
+
+/// Starts counting; a second call changes nothing.
 pub fn count() {
     METRICS.get_or_init(|| {
         let recorder = PrometheusBuilder::new().build_recorder();

@@ -5,6 +5,7 @@ pub mod bells;
 pub mod body;
 pub mod client;
 pub mod cursor;
+pub mod form;
 pub mod layers;
 pub mod outage;
 pub mod problem;

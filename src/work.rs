@@ -1,12 +1,13 @@
 //! `leadmill work`: the pools of this process, and what their jobs reach out with.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use domain::clock::Clock;
 use domain::store::Db;
 use jobs::effects::enrichment::{Enricher, EnrichmentSettings};
-use jobs::effects::mail::{MailSettings, Mailer};
+use jobs::effects::mail::{MailSettings, Mailer, OnUnknown};
 use jobs::effects::messages::Messages;
 use jobs::effects::sealed::MasterKeys;
 use jobs::{Ctx, Effects, Links};
@@ -15,12 +16,14 @@ use secrecy::SecretString;
 use sqlx::PgPool;
 use tracing::{info, warn};
 
-use crate::config::{Config, Mistake};
+use crate::config::{self, Config, Mistake, SETTINGS};
 use crate::stop::Stop;
 
-/// What jobs reach out with, as the settings say; every mistake in settings and templates at once.
+/// How long giving jobs back may take once there is no time left; longer than it takes if the database answers.
+const GIVING_BACK: Duration = Duration::from_secs(15);
+
+/// What jobs reach out with, as the settings say; every mistake in settings and mails at once.
 pub fn effects(config: &Config) -> Result<Effects, Vec<Mistake>> {
-    let mut mistakes = Vec::new();
     let messages = Messages::load(config.templates.folder()).map_err(|errors| {
         let of_template = |error: jobs::effects::messages::TemplateError| {
             let place = match error.line {
@@ -29,25 +32,78 @@ pub fn effects(config: &Config) -> Result<Effects, Vec<Mistake>> {
             };
             Mistake::new(place, "", error.what)
         };
-        mistakes.extend(errors.into_iter().map(of_template));
+        errors.into_iter().map(of_template).collect::<Vec<_>>()
     });
-    let mut wrong = |key: &str, why: String| mistakes.push(Mistake::new("settings", key, why));
-    let mail = Mailer::new(mail_settings(config))
-        .map_err(|error| wrong("mail", format!("{:#}", anyhow::Error::from(error))));
-    let enrich = Enricher::new(&enrichment_settings(config))
-        .map_err(|error| wrong("enrichment", format!("{error:#}")));
-    let keys = MasterKeys::parse(&secret(&config.enrichment.master_keys))
-        .map_err(|error| wrong("enrichment.master_keys", error.to_string()));
-    match (messages, mail, enrich, keys) {
-        (Ok(messages), Ok(mail), Ok(enrich), Ok(keys)) => Ok(Effects {
+    match (messages, reach(config)) {
+        (Ok(messages), Ok((mail, enrich, keys))) => Ok(Effects {
             mail,
             messages,
             enrich,
             keys,
             links: Links::new(&config.http.public_url),
         }),
+        (messages, reach) => {
+            let of_mails = messages.err().unwrap_or_default();
+            Err([of_mails, reach.err().unwrap_or_default()].concat())
+        }
+    }
+}
+
+/// What the settings say of those outside; every mistake in them at once.
+pub fn reach(config: &Config) -> Result<(Mailer, Enricher, MasterKeys), Vec<Mistake>> {
+    let mut mistakes = Vec::new();
+    let mut wrong = |key: &str, why: String| mistakes.push(Mistake::new(SETTINGS, key, why));
+    let mail = Mailer::new(mail_settings(config)).map_err(|errors| {
+        for error in errors {
+            wrong(error.key(), error.to_string());
+        }
+    });
+    let enrich = Enricher::new(&enrichment_settings(config))
+        .map_err(|error| wrong("enrichment.url", format!("{error:#}")));
+    let keys = MasterKeys::parse(&secret(&config.enrichment.master_keys))
+        .map_err(|error| wrong("enrichment.master_keys", error.to_string()));
+    match (mail, enrich, keys) {
+        (Ok(mail), Ok(enrich), Ok(keys)) => Ok((mail, enrich, keys)),
         _ => Err(mistakes),
     }
+}
+
+/// What is wrong with the pools, measured by the queues that jobs wait in: a queue that no job has is a misspelt one, and jobs
+/// in a queue that no pool serves would wait for ever. A process that works in some pools only, those of `names`, is warned
+/// of the latter and starts: other processes may have other settings.
+pub fn queue_mistakes(config: &Config, names: &[String]) -> Vec<Mistake> {
+    let known = jobs::registry().queues();
+    let list = known.iter().copied().collect::<Vec<_>>().join(", ");
+    let pools = &config.worker.pools;
+    let named: Vec<_> = pools
+        .iter()
+        .flat_map(|pool| pool.queues.iter().map(|queue| (&pool.name, &**queue)))
+        .collect();
+    let unknown = named.iter().filter(|(_, queue)| !known.contains(queue));
+    let mut problems: Vec<_> = unknown
+        .map(|(pool, queue)| {
+            format!(
+                "pool `{pool}` names the queue `{queue}`, which no job has; the queues are {list}"
+            )
+        })
+        .collect();
+    let unserved = known
+        .iter()
+        .filter(|queue| named.iter().all(|(_, named)| named != *queue));
+    for queue in unserved {
+        let problem = format!(
+            "no pool serves the queue `{queue}`, so its jobs would never run; add it to the queues of a pool"
+        );
+        if names.is_empty() {
+            problems.push(problem);
+        } else {
+            warn!("worker.pools: {problem}");
+        }
+    }
+    problems
+        .into_iter()
+        .map(|problem| Mistake::new(SETTINGS, "worker.pools", problem))
+        .collect()
 }
 
 /// The pools of these names, or all of them.
@@ -100,6 +156,7 @@ pub async fn start(
         .pools(pools)
         .schedules(jobs::schedules())
         .lease(config.worker.lease.get())
+        .keep_days(config.queue.keep_days)
         .wake(wake)
         .start()
         .await
@@ -112,15 +169,16 @@ pub async fn start(
 pub async fn until_stopped(running: Running, stop: Stop, grace: Duration) -> bool {
     stop.asked().await;
     let stopper = running.stopper();
-    let out_of_time = async {
-        stop.out_of_time(grace).await;
-        stopper.stop();
-        std::future::pending::<()>().await;
+    let mut stopped = pin!(running.stop(grace));
+    let report = tokio::select! {
+        report = &mut stopped => Some(report),
+        () = stop.out_of_time(grace) => {
+            stopper.stop();
+            // A job that never yields cannot be given back by us; its lease runs out without us.
+            tokio::time::timeout(GIVING_BACK, stopped).await.ok()
+        }
     };
-    tokio::select! {
-        report = running.stop(grace) => report.in_time && report.unwritten == 0,
-        () = out_of_time => false,
-    }
+    report.is_some_and(|report| report.in_time && report.unwritten == 0)
 }
 
 fn mail_settings(config: &Config) -> MailSettings {
@@ -131,7 +189,10 @@ fn mail_settings(config: &Config) -> MailSettings {
         step_timeout: mail.timeout.get(),
         reply_timeout: mail.reply_timeout.get(),
         idempotency_header: Some(mail.idempotency_header.clone()).filter(|name| !name.is_empty()),
-        on_unknown: mail.on_unknown,
+        on_unknown: match mail.on_unknown {
+            config::OnUnknown::Hold => OnUnknown::Hold,
+            config::OnUnknown::Resend => OnUnknown::Resend,
+        },
         delivery_reports: mail.delivery_reports,
     }
 }

@@ -1,8 +1,11 @@
 //! The REST API: who may, what is answered, and that the description says so.
 
+mod addresses;
 mod hostile;
+mod keys;
 mod leads;
 mod notifications;
+mod outage;
 mod trpc;
 mod writes;
 
@@ -72,8 +75,8 @@ pub(crate) async fn lead(world: &World, org: OrgId, name: &str, status: &str) ->
     let lead = LeadId::new();
     let mut tx = world.db.org(org).await.unwrap();
     sqlx::query(
-        "INSERT INTO leads (id, org_id, first_name, email, status, created_at, updated_at, status_changed_at)
-         VALUES ($1, $2, $3, lower($3) || '@example.com', $4, $5, $5, $5)",
+        "INSERT INTO leads (id, org_id, first_name, email, email_norm, status, created_at, updated_at, status_changed_at)
+         VALUES ($1, $2, $3, lower($3) || '@example.com', lower($3) || '@example.com', $4, $5, $5, $5)",
     )
     .bind(lead)
     .bind(org)

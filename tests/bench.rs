@@ -44,6 +44,8 @@ async fn each_figure_is_a_line_beside_that_of_hand_written_sql() {
     insta::assert_snapshot!(names.join("\n"), @r#"
     "enqueue_bulk" in "jobs/s"
     "enqueue_single" in "jobs/s"
+    "enqueue_coalesced_8" in "jobs/s"
+    "enqueue_coalesced_64" in "jobs/s"
     "drain" in "jobs/s"
     "latency_p50" in "ms"
     "latency_p99" in "ms"

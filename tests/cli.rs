@@ -1,5 +1,8 @@
 //! The command line: what it says, and the exit code that says it to scripts.
 
+mod starts;
+mod together;
+
 use std::process::{Command, Stdio};
 
 use insta::assert_snapshot;
@@ -74,6 +77,46 @@ fn every_mistake_in_the_settings_is_printed_and_the_exit_code_says_settings() {
     assert_snapshot!(
         "check_file",
         leadmill(&["check", "--config", "nowhere.toml"], &[])
+    );
+}
+
+#[test]
+fn pools_that_do_not_fit_the_jobs_are_mistakes_in_the_settings_for_every_command() {
+    let pools =
+        |queues: &str| format!("[{{name = \"all\", queues = [{queues}], concurrency = 1}}]");
+    let unknown = pools(r#""enrich", "intake", "mial", "mail", "notify", "score", "sweep""#);
+    let missing = pools(r#""enrich", "intake", "notify", "score", "sweep""#);
+    let twice = pools(r#""enrich", "intake", "mail", "mail", "notify", "score", "sweep""#);
+    for (pools, said) in [
+        (
+            &unknown,
+            "pool `all` names the queue `mial`, which no job has",
+        ),
+        (&missing, "no pool serves the queue `mail`"),
+        (&twice, "queue `mail` is listed twice"),
+    ] {
+        for command in ["check", "work", "dev"] {
+            let env = [
+                ("LEADMILL__WORKER__POOLS", &**pools),
+                ("DATABASE_URL", "postgres://nobody@127.0.0.1:1/nothing"),
+            ];
+            let heard = leadmill(&[command], &env);
+            assert!(
+                heard.starts_with("exit 78\n")
+                    && heard.contains("worker.pools: ")
+                    && heard.contains(said),
+                "{command}: {heard}"
+            );
+        }
+    }
+    let env = [
+        ("LEADMILL__WORKER__POOLS", &*missing),
+        ("DATABASE_URL", "postgres://nobody@127.0.0.1:1/nothing"),
+    ];
+    let heard = leadmill(&["work", "--pool", "all"], &env);
+    assert!(
+        heard.starts_with("exit 69\n") && heard.contains("no pool serves the queue `mail`"),
+        "{heard}"
     );
 }
 
@@ -181,6 +224,12 @@ async fn jobs_are_listed_shown_retried_and_cancelled() {
         "queues",
         leadmill(&["queues"], &env).replace(|c: char| c.is_ascii_digit(), "#")
     );
+    assert_eq!(
+        leadmill(&["jobs", "cancel", "3", "--json"], &env),
+        "exit 0\n{\n  \"cancelled\": 3\n}\n"
+    );
+    let finished = leadmill(&["jobs", "show", "3"], &env);
+    assert!(finished.contains("\nstate       cancelled\n"), "{finished}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -241,7 +290,22 @@ async fn a_job_is_enqueued_once_it_makes_sense() {
         "{wrong}"
     );
     let none = run(&["enqueue", "refresh_scores", "{"]);
-    assert!(none.starts_with("exit 64\n"), "{none}");
+    assert!(
+        none.starts_with("exit 64\n") && none.contains("at line 1 column 1"),
+        "{none}"
+    );
+    let more = r#"{"due_at": "2030-03-04T03:00:00Z", "due": 1}"#;
+    let more = run(&["enqueue", "refresh_scores", more]);
+    assert!(
+        more.starts_with("exit 64\n")
+            && more.contains("a payload of refresh_scores has no field due"),
+        "{more}"
+    );
+    let never = run(&["enqueue", "remind_follow_ups", due, "--in", "87601h"]);
+    assert!(
+        never.starts_with("exit 64\n") && never.contains("more than ten years"),
+        "{never}"
+    );
     let later = run(&["enqueue", "remind_follow_ups", due, "--in", "1h"]);
     assert!(later.starts_with("exit 0\n"), "{later}");
 

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use leadmill::config::{self, Config, Sources};
+use leadmill::work;
 
 fn worker_toml() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("worker.toml")
@@ -93,6 +94,9 @@ grace = "soon"
 public_url = "leads.example.com"
 lease = "10s"
 
+[queue]
+keep_days = 0
+
 [worker]
 lease = "1s"
 
@@ -132,8 +136,31 @@ concurrency = 0
 name = "a"
 queues = ["mail"]
 concurrency = 1
+[[worker.pools]]
+name = "b"
+queues = ["mail"]
+concurrency = 1
 "#;
     insta::assert_snapshot!(mistakes(toml, &[], &[]));
+}
+
+#[test]
+fn pools_serve_the_queues_that_jobs_wait_in() {
+    let queue_mistakes = |config: &Config, names: &[String]| -> Vec<String> {
+        let mistakes = work::queue_mistakes(config, names);
+        mistakes.iter().map(ToString::to_string).collect()
+    };
+    let mut config = Config::default();
+    assert!(queue_mistakes(&config, &[]).is_empty());
+
+    config.worker.pools[2].queues = vec!["mial".into()];
+    let unknown = "settings: worker.pools: pool `mail` names the queue `mial`, which no job has; \
+                   the queues are enrich, intake, mail, notify, score, sweep";
+    let unserved = "settings: worker.pools: no pool serves the queue `mail`, so its jobs would never run; \
+                    add it to the queues of a pool";
+    assert_eq!(queue_mistakes(&config, &[]), [unknown, unserved]);
+    // Where only some pools work, other processes may serve it.
+    assert_eq!(queue_mistakes(&config, &["leads".into()]), [unknown]);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The console: the door, the pages of reps and of operations, through the router.
 
 mod bell;
+mod closing;
 mod door;
 mod leads;
 mod ops;

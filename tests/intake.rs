@@ -5,6 +5,7 @@ mod capture;
 mod form;
 mod hostile;
 mod outage;
+mod together;
 mod trpc_wire;
 
 use axum::body::Body;

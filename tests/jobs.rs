@@ -1,7 +1,9 @@
 //! Jobs: what each makes of the world, through the queue, with a mail server and a provider outside.
 
+mod assume_sent;
 mod concurrent;
 mod enrich_lead;
+mod forget_expired;
 mod hostile;
 mod notify_rep;
 mod process_intake;
@@ -12,6 +14,7 @@ mod remind_org_follow_ups;
 mod repeated;
 mod score_lead;
 mod send_mail;
+mod send_sign_in_link;
 mod wire;
 
 use std::collections::BTreeMap;

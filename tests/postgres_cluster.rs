@@ -1,9 +1,11 @@
 //! The private cluster and the databases of tests.
 
+mod fetch;
 mod lifetimes;
 mod places;
 mod search;
 mod templates;
+mod versions;
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;

@@ -9,7 +9,8 @@ mod work;
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Arc, OnceLock, mpsc};
+use std::sync::{Arc, Mutex, OnceLock, mpsc};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use tokio::net::TcpStream;
@@ -23,6 +24,9 @@ pub struct Process {
     /// Where it answers, from its own log; empty of one that was only begun.
     pub url: String,
     listens: Arc<OnceLock<Instant>>,
+    log: Arc<Mutex<Vec<String>>>,
+    /// Reads the log until the process has closed it.
+    reader: Option<JoinHandle<()>>,
 }
 
 impl Process {
@@ -56,9 +60,12 @@ impl Process {
         let (found, url) = mpsc::channel();
         let listens = Arc::<OnceLock<Instant>>::default();
         let said = listens.clone();
+        let log_lines = Arc::<Mutex<Vec<String>>>::default();
+        let noted = log_lines.clone();
         // Reads on to the end, so that the process never waits for somebody to read its log.
-        std::thread::spawn(move || {
+        let reader = std::thread::spawn(move || {
             for line in log.lines().map_while(Result::ok) {
+                noted.lock().unwrap().push(line.clone());
                 if let Some(at) = line.find("Listening on http://") {
                     let url = line[at + "Listening on ".len()..]
                         .split('"')
@@ -73,8 +80,19 @@ impl Process {
             child,
             url: String::new(),
             listens,
+            log: log_lines,
+            reader: Some(reader),
         };
         (process, url)
+    }
+
+    /// The lines of its log with this text, so far.
+    pub fn said(&self, text: &str) -> Vec<String> {
+        let log = self.log.lock().unwrap();
+        log.iter()
+            .filter(|line| line.contains(text))
+            .cloned()
+            .collect()
     }
 
     /// For how long it has listened.
@@ -108,11 +126,14 @@ impl Process {
         gone.expect("it should listen no more");
     }
 
-    /// Wait for its end.
+    /// Wait for its end, and until all that it said is known.
     pub fn ended(&mut self) -> ExitStatus {
         let deadline = Instant::now() + PATIENCE;
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
+                if let Some(reader) = self.reader.take() {
+                    reader.join().unwrap();
+                }
                 return status;
             }
             assert!(Instant::now() < deadline, "the process should have ended");

@@ -1,14 +1,21 @@
 //! The queue on a real Postgres.
 
 mod admin;
+mod batches;
 mod cancel;
-mod cast;
+pub mod cast;
+mod checkpoints;
 mod cost;
+mod counts;
+mod dead;
 mod deaths;
 mod enqueue;
+mod halfway;
 mod history;
 mod outages;
 mod outcomes;
+mod producer;
+mod rules;
 mod schedules;
 mod state_machine;
 mod working;

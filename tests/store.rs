@@ -1,5 +1,6 @@
 //! What the database keeps, and what commands leave behind.
 
+mod addresses;
 mod assignment;
 mod capture;
 mod edits;

@@ -43,13 +43,21 @@ pub(crate) fn web_on(world: &World, pool: PgPool, change: impl FnOnce(&mut Confi
     config.intake.per_ip_per_minute = 10_000;
     config.intake.per_ip_burst = 10_000;
     change(&mut config);
-    let clock = world.clock.clone();
+    router(world, pool, config, Views::load(None).unwrap())
+}
+
+/// The same with other pages.
+pub(crate) fn web_with(world: &World, views: Views) -> Router {
+    router(world, world.pool.clone(), Config::default(), views)
+}
+
+fn router(world: &World, pool: PgPool, config: Config, views: Views) -> Router {
     let wake = queue::Wake::new(pool.clone());
     serve::router(App::new(
         Arc::new(config),
-        Views::load(None).unwrap(),
+        views,
         pool,
-        clock,
+        world.clock.clone(),
         wake,
         Stop::default(),
     ))

@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use domain::clock::Timestamp;
+use domain::normalise;
 use reqwest::Client;
 use reqwest::redirect::Policy;
 use secrecy::{ExposeSecret, SecretString};
@@ -93,7 +94,7 @@ impl Enricher {
         let house = if settings.url.is_empty() {
             None
         } else {
-            let config = ProviderConfig::generic(&settings.url).context("enrichment.url")?;
+            let config = ProviderConfig::generic(&settings.url)?;
             Some(Provider {
                 key: "house".into(),
                 config,
@@ -147,25 +148,8 @@ impl Enricher {
         Ok(Fetched {
             status,
             headers,
-            body: serde_json::from_slice(&body).ok().map(storable),
+            body: serde_json::from_slice(&body).ok().map(normalise::json),
         })
-    }
-}
-
-/// The same without NUL, which no database stores; serde_json has made sure that it is not too deep.
-fn storable(json: Value) -> Value {
-    let clean = |text: String| match text.contains('\0') {
-        true => text.replace('\0', ""),
-        false => text,
-    };
-    match json {
-        Value::String(text) => Value::String(clean(text)),
-        Value::Array(items) => items.into_iter().map(storable).collect(),
-        Value::Object(fields) => fields
-            .into_iter()
-            .map(|(name, value)| (clean(name), storable(value)))
-            .collect(),
-        other => other,
     }
 }
 

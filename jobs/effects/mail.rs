@@ -28,7 +28,7 @@ use server::Server;
 
 /// Most connections kept open for the next mail.
 const MOST_IDLE: usize = 4;
-/// Servers close idle connections after minutes; we let go first.
+/// How long a connection may be idle; servers close theirs after minutes, we let go first.
 const LONGEST_IDLE: Duration = Duration::from_secs(30);
 
 /// How mail leaves.
@@ -65,8 +65,7 @@ impl Default for MailSettings {
 }
 
 /// What to do with a message that the server may or may not have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum OnUnknown {
     /// Leave it for evidence, or for a person.
     #[default]
@@ -111,14 +110,25 @@ pub enum HandOff {
 #[derive(Debug, thiserror::Error)]
 pub enum MailError {
     /// The server's address.
-    #[error("mail.url: {0}")]
+    #[error(transparent)]
     Server(#[from] ServerError),
     /// The sender.
-    #[error("mail.from: {0} is not a name with an address like Leadmill <leadmill@example.com>")]
+    #[error("{0} is not a name with an address like Leadmill <leadmill@example.com>")]
     From(String),
     /// The header's name.
-    #[error("mail.idempotency_header: {0} is not the name of a header")]
+    #[error("{0} is not the name of a header")]
     Header(String),
+}
+
+impl MailError {
+    /// The setting that it is about.
+    pub fn key(&self) -> &'static str {
+        match self {
+            Self::Server(_) => "mail.url",
+            Self::From(_) => "mail.from",
+            Self::Header(_) => "mail.idempotency_header",
+        }
+    }
 }
 
 /// Hands mails to one server; cheap to clone, all clones share the connections.
@@ -135,26 +145,28 @@ struct Inner {
 }
 
 impl Mailer {
-    /// A mailer under these settings; nothing is connected yet.
-    pub fn new(settings: MailSettings) -> Result<Self, MailError> {
-        let server = Server::parse(&settings.url)?;
-        let from: Mailbox = settings
-            .from
-            .parse()
-            .map_err(|_| MailError::From(settings.from.clone()))?;
+    /// A mailer under these settings, or everything that is wrong with them; nothing is connected yet.
+    pub fn new(settings: MailSettings) -> Result<Self, Vec<MailError>> {
+        let mut wrong = Vec::new();
+        let server = Server::parse(&settings.url).map_err(|error| wrong.push(error.into()));
+        let from = settings.from.parse::<Mailbox>();
+        let from = from.map_err(|_| wrong.push(MailError::From(settings.from.clone())));
         if let Some(header) = &settings.idempotency_header
             && !letter::is_header_name(header)
         {
-            return Err(MailError::Header(header.clone()));
+            wrong.push(MailError::Header(header.clone()));
         }
-        Ok(Self {
-            inner: Arc::new(Inner {
-                server,
-                from,
-                settings,
-                idle: Mutex::default(),
+        match (server, from) {
+            (Ok(server), Ok(from)) if wrong.is_empty() => Ok(Self {
+                inner: Arc::new(Inner {
+                    server,
+                    from,
+                    settings,
+                    idle: Mutex::default(),
+                }),
             }),
-        })
+            _ => Err(wrong),
+        }
     }
 
     /// Whether there is a server to hand anything to.

@@ -26,7 +26,7 @@ use templates::Templates;
 pub trait Message: Serialize + DeserializeOwned {
     /// Its name in the ledger and its folder under `templates/mail`.
     const KEY: &'static str;
-    /// Grows when its data change.
+    /// Grows when its data changes.
     const VERSION: i32 = 1;
 
     /// What its preview and its check are rendered from.
@@ -61,7 +61,7 @@ pub enum RenderError {
     /// This program does not know the message.
     #[error("no message is called {0}")]
     UnknownKey(String),
-    /// The data are those of another version.
+    /// The data is that of another version.
     #[error("the data of {key} are not understood")]
     Data {
         /// The message.
@@ -110,6 +110,11 @@ pub struct Messages {
 }
 
 impl Messages {
+    /// The names that files of a folder of templates may have to replace a part of a mail.
+    pub fn files() -> impl Iterator<Item = String> {
+        templates::files()
+    }
+
     /// Reads all templates, those under `dir` instead of the built-in ones of the same name, and renders every sample.
     /// Tells everything that is wrong with them, each by file and line.
     pub fn load(dir: Option<&Path>) -> Result<Self, Vec<TemplateError>> {

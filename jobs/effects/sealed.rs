@@ -34,10 +34,10 @@ pub struct Sealed {
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SealError {
     /// The list of keys is not one.
-    #[error("LEADMILL_MASTER_KEYS: {0:?} is not a name, a colon and 32 bytes in base64")]
+    #[error("{0:?} is not a name, a colon and 32 bytes in base64")]
     Key(String),
     /// Two keys have one name.
-    #[error("LEADMILL_MASTER_KEYS: there are two keys called {0:?}")]
+    #[error("there are two keys called {0:?}")]
     Twice(String),
     /// There is no key to seal with.
     #[error("LEADMILL_MASTER_KEYS is not set")]

@@ -99,7 +99,7 @@ pub(super) fn read(reply: &Reply, now: Timestamp) -> Read {
         Answer::AuthError => Read {
             pause: Some((now + REFUSED, "it refuses our key")),
             refused: Some("it refuses our key"),
-            ..Read::of(Finding::Failed(Said::AuthError), Some(Said::AuthError))
+            ..Read::of(later(now + REFUSED), Some(Said::AuthError))
         },
         Answer::InvalidInput => {
             let said = Said::InvalidInput;
@@ -118,6 +118,15 @@ pub(super) fn read(reply: &Reply, now: Timestamp) -> Read {
                 ..Read::of(finding, Some(Said::Error))
             }
         }
+    }
+}
+
+/// What an answer comes to that was to follow and never came.
+pub(super) fn overdue() -> Read {
+    let said = Said::Error;
+    Read {
+        error: Some("its answer was to follow and has not come in a day".to_owned()),
+        ..Read::of(Finding::Failed(said), Some(said))
     }
 }
 

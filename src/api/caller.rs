@@ -5,8 +5,9 @@ use axum::http::HeaderMap;
 use axum::http::request::Parts;
 use chrono::TimeDelta;
 use domain::actor::{Act, Actor, Request};
-use domain::clock::Timestamp;
-use domain::id::{OrgId, UserId};
+use domain::id::{ApiKeyId, OrgId, UserId};
+use domain::member::Member;
+use domain::store::scope::enter_org;
 use domain::store::{Tx, api_keys};
 
 use crate::app::App;
@@ -25,6 +26,10 @@ pub struct Caller {
     pub org: OrgId,
     /// Who is written into histories.
     pub actor: Actor,
+    /// What opened the door.
+    pub key: ApiKeyId,
+    /// Whose work it is: a call sees what they see.
+    member: Option<Member>,
     scopes: Vec<String>,
     request: Request,
 }
@@ -40,13 +45,16 @@ impl Caller {
         let key = found
             .filter(|key| sent.matches(&key.prefix, &key.secret_hash))
             .ok_or(Refused::Unauthorized)?;
-        drop(tx);
         if key.last_used_at.is_none_or(|at| now - at > NOTED_EVERY) {
-            note_use(app, &key, now);
+            enter_org(&mut tx, key.org_id).await?;
+            api_keys::touch(&mut tx, key.org_id, key.id, now).await?;
+            tx.commit().await?;
         }
         Ok(Self {
             org: key.org_id,
-            actor: Actor::ApiKey(key.id, key.acts_as_user_id),
+            key: key.id,
+            actor: Actor::ApiKey(key.id, key.acts_as.as_ref().map(|member| member.user)),
+            member: key.acts_as,
             scopes: key.scopes,
             request: Request {
                 id: Some(client.request_id.clone()),
@@ -71,11 +79,6 @@ impl Caller {
         self.need("leads:write", "This key may not change leads")
     }
 
-    /// Whether leads may be deleted.
-    pub fn may_delete(&self) -> Result<(), Refused> {
-        self.need("leads:delete", "This key may not delete leads")
-    }
-
     fn need(&self, scope: &str, refusal: &'static str) -> Result<(), Refused> {
         let has = self.scopes.iter().any(|has| has == scope || has == "admin");
         if has {
@@ -85,30 +88,18 @@ impl Caller {
         }
     }
 
-    /// A transaction in the caller's org.
+    /// A transaction that sees what the caller may see.
     pub async fn begin(&self, app: &App) -> Result<Tx, Refused> {
-        Ok(app.db.org(self.org).await?)
+        Ok(match &self.member {
+            Some(member) => app.db.member(member).await?,
+            None => app.db.org(self.org).await?,
+        })
     }
 
     /// The circumstances of what the caller does now.
     pub fn act(&self, app: &App) -> Act {
         Act::new(self.org, self.actor, app.clock.now()).with_request(self.request.clone())
     }
-}
-
-/// Written by the way: a call is not slower for it and does not fail for it.
-fn note_use(app: &App, key: &api_keys::ApiKey, now: Timestamp) {
-    let (db, org, id) = (app.db.clone(), key.org_id, key.id);
-    tokio::spawn(async move {
-        let noted = async {
-            let mut tx = db.org(org).await?;
-            api_keys::touch(&mut tx, org, id, now).await?;
-            tx.commit().await
-        };
-        if let Err(error) = noted.await {
-            tracing::debug!(%error, "The use of a key was not noted");
-        }
-    });
 }
 
 fn key_in(headers: &HeaderMap) -> Option<&str> {

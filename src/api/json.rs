@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use serde_json::{Map, Value};
 
 use crate::app::App;
-use crate::web::body::{self, BodyError};
+use crate::web::body;
 use crate::web::problem::Problem;
 
 /// The object, and the bytes it was written in.
@@ -25,14 +25,7 @@ impl FromRequest<App> for JsonObject {
         let limit = app.config.http.body_limit;
         let bytes = body::read(request.into_body(), limit)
             .await
-            .map_err(|error| {
-                let status = match error {
-                    BodyError::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
-                    BodyError::TooSlow => StatusCode::REQUEST_TIMEOUT,
-                    BodyError::Broken => StatusCode::BAD_REQUEST,
-                };
-                Problem::of_status(status).detail(error.to_string())
-            })?;
+            .map_err(|error| Problem::of_status(error.status()).detail(error.to_string()))?;
         let bad = |detail: String| Problem::of_status(StatusCode::BAD_REQUEST).detail(detail);
         if std::str::from_utf8(&bytes).is_err() {
             return Err(bad("The body is not UTF-8".into()));

@@ -12,7 +12,6 @@ use utoipa_axum::routes;
 
 use super::caller::Caller;
 use super::json::JsonObject;
-use super::notifications::one_more;
 use super::once::{First, Once};
 use super::view::{ActivityView, LeadBody, LeadView, ScoreView};
 use crate::app::App;
@@ -20,7 +19,7 @@ use crate::commands::input::{self, Unknown};
 use crate::commands::query::{LeadQuery, Parameters};
 use crate::commands::{Refused, leads};
 use crate::web::client::Client;
-use crate::web::cursor::Page;
+use crate::web::cursor::{Page, one_more};
 use crate::web::problem::Problem;
 
 /// The routes of this module.
@@ -168,12 +167,16 @@ async fn change(
     let id = lead_id(&id)?;
     let mut input = input::lead(&object, Unknown::Refused)?;
     if let Some(tag) = client.header("if-match").filter(|tag| *tag != "*") {
-        let version = tag.trim_matches('"').parse();
+        let version = tag
+            .trim()
+            .trim_start_matches("W/")
+            .trim_matches('"')
+            .parse();
         let version = version.map_err(|_| {
             Refused::field(
                 "if-match",
                 "invalid_version",
-                "Must be the ETag of the lead as it was read",
+                "Must be `*` or one ETag of the lead as it was read, such as \"3\" or W/\"3\"; a list is not understood",
             )
         })?;
         input.version = Some(version);
@@ -205,7 +208,7 @@ async fn timeline(
     caller.may_read()?;
     let id = lead_id(&id)?;
     let mut given = Parameters::parse(query.as_deref().unwrap_or_default());
-    let (after, limit) = (given.cursor(), given.limit());
+    let (after, limit) = (given.moment(), given.limit());
     given.finish()?;
 
     let mut tx = caller.begin(&app).await?;
@@ -240,7 +243,7 @@ async fn scores(
     caller.may_read()?;
     let id = lead_id(&id)?;
     let mut given = Parameters::parse(query.as_deref().unwrap_or_default());
-    let (after, limit) = (given.cursor(), given.limit());
+    let (after, limit) = (given.moment(), given.limit());
     given.finish()?;
 
     let mut tx = caller.begin(&app).await?;

@@ -12,7 +12,7 @@ use super::view::NotificationView;
 use crate::app::App;
 use crate::commands::Refused;
 use crate::commands::query::Parameters;
-use crate::web::cursor::Page;
+use crate::web::cursor::{Page, one_more};
 use crate::web::problem::Problem;
 
 /// The routes of this module.
@@ -45,7 +45,7 @@ async fn list(
     caller.may_read()?;
     let user = person(&caller)?;
     let mut given = Parameters::parse(query.as_deref().unwrap_or_default());
-    let (unread, after, limit) = (given.flag("unread"), given.cursor(), given.limit());
+    let (unread, after, limit) = (given.flag("unread"), given.moment(), given.limit());
     given.finish()?;
 
     let mut tx = caller.begin(&app).await?;
@@ -84,11 +84,6 @@ async fn read(
 /// Whose news it is.
 pub(super) fn person(caller: &Caller) -> Result<UserId, Refused> {
     caller.user().ok_or(Refused::Forbidden(
-        "this key acts for nobody, so nobody is told anything",
+        "this API key belongs to no member, and only members have notifications; use the key of a member",
     ))
-}
-
-/// One more than shown tells whether there is another page.
-pub(super) fn one_more(limit: usize) -> i64 {
-    i64::try_from(limit).unwrap_or(i64::MAX - 1) + 1
 }

@@ -16,7 +16,7 @@ use crate::web::client::Client;
 /// A claim on a key, to be settled in the transaction that does the work.
 #[derive(Debug)]
 pub struct Once {
-    scope: &'static str,
+    scope: String,
     key: Option<String>,
 }
 
@@ -40,9 +40,11 @@ impl Once {
         body: &[u8],
     ) -> Result<First, Refused> {
         let key = client.idempotency_key();
+        // Two programs of an org may happen upon the same key.
+        let scope = format!("{scope} {}", caller.key);
         if let Some(key) = &key {
             let hash = Sha256::digest(body);
-            match idempotency::begin(tx, caller.org, scope, key, &hash, app.clock.now()).await? {
+            match idempotency::begin(tx, caller.org, &scope, key, &hash, app.clock.now()).await? {
                 Begun::New => {}
                 Begun::Answered { status, response } => {
                     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
@@ -68,7 +70,7 @@ impl Once {
         answer: &Value,
     ) -> Result<(), Refused> {
         if let Some(key) = &self.key {
-            idempotency::finish(tx, caller.org, self.scope, key, status.as_u16(), answer).await?;
+            idempotency::finish(tx, caller.org, &self.scope, key, status.as_u16(), answer).await?;
         }
         Ok(())
     }

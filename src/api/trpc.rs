@@ -16,9 +16,9 @@ use axum::routing::any;
 use serde_json::{Map, Value};
 
 use crate::app::App;
-use crate::intake::form::{self, Encoding};
 use crate::web::body::{self, BodyError};
 use crate::web::client::Client;
+use crate::web::form::{self, Encoding};
 use crate::web::trpc::envelope::{Answer, Dialect, refuse, respond};
 use crate::web::trpc::error::{Code, Failed};
 use crate::web::trpc::request::{Asked, Call, Shape};
@@ -30,6 +30,7 @@ use procedures::{Kind, Procedure};
 pub fn router() -> Router<App> {
     Router::new()
         .route("/api/trpc", any(handle))
+        .route("/api/trpc/", any(handle))
         .route("/api/trpc/{*path}", any(handle))
 }
 

@@ -448,4 +448,19 @@ mod tests {
         assert_eq!(camel_case(rest.clone()), trpc);
         assert_eq!(snake_case(trpc), rest);
     }
+
+    #[test]
+    fn the_description_of_a_lead_names_the_fields_that_are_read() {
+        let described = json!(LeadBody::default());
+        let mut described: Vec<&str> = described
+            .as_object()
+            .unwrap()
+            .keys()
+            .map(String::as_str)
+            .collect();
+        let mut known: Vec<&str> = crate::commands::input::names().collect();
+        described.sort_unstable();
+        known.sort_unstable();
+        assert_eq!(described, known);
+    }
 }

@@ -5,12 +5,11 @@ use std::time::{Duration, Instant};
 
 use queue::Wake;
 
-use super::enqueue::payloads;
+use super::enqueue::{BULK, payloads};
 use super::noop::{Noop, QUEUE, Watcher, worker};
 use super::progress::Progress;
 use super::{Figure, Place, raw};
 
-const BULK: usize = 1000;
 /// How often it is looked whether all is done.
 const LOOK: Duration = Duration::from_millis(2);
 

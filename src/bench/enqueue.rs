@@ -1,9 +1,11 @@
 //! How fast jobs are enqueued.
 
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Instant;
 
 use futures::future::try_join_all;
+use queue::{Producer, Wake};
 use sqlx::Connection;
 
 use super::noop::Noop;
@@ -11,11 +13,16 @@ use super::progress::Progress;
 use super::{Figure, Place, raw};
 
 /// Jobs of one bulk.
-const BULK: usize = 1000;
+pub(super) const BULK: usize = 1000;
 /// Producers that enqueue one job a transaction.
 const PRODUCERS: usize = 8;
+/// Producers that share commits.
+const COALESCED: [(&str, usize); 2] = [("enqueue_coalesced_8", 8), ("enqueue_coalesced_64", 64)];
+/// So many producers get half of the jobs to enqueue.
+const FAST: usize = 32;
 
-/// Enqueues `jobs` in bulks of a thousand, and a tenth of that one by one from eight producers.
+/// Enqueues `jobs` in bulks of a thousand, and fewer one by one: in transactions of eight producers, and with shared
+/// commits.
 pub async fn enqueue(place: &Place, jobs: usize) -> anyhow::Result<Vec<Figure>> {
     let numbers: Vec<usize> = (0..jobs).collect();
     let pool = &place.pool;
@@ -46,12 +53,23 @@ pub async fn enqueue(place: &Place, jobs: usize) -> anyhow::Result<Vec<Figure>> 
 
     drop(progress);
 
-    let singles = jobs / 10;
-    let shares: Vec<&[usize]> = numbers[..singles]
-        .chunks(singles.div_ceil(PRODUCERS).max(1))
-        .collect();
-    let raw_single = rate(
-        singles,
+    let singles = &numbers[..jobs / 10];
+    let mut figures = vec![
+        Figure::per_second("enqueue_bulk", our_bulk, raw_bulk),
+        own_transactions(place, singles).await?,
+    ];
+    for (bench, producers) in COALESCED {
+        figures.push(coalesced(place, &numbers, bench, producers).await?);
+    }
+    Ok(figures)
+}
+
+/// Each job in a transaction of its producer.
+async fn own_transactions(place: &Place, numbers: &[usize]) -> anyhow::Result<Figure> {
+    let pool = &place.pool;
+    let shares = shares(numbers, PRODUCERS);
+    let raw = rate(
+        numbers.len(),
         all(shares.iter().map(async |share| {
             let mut db = pool.acquire().await?;
             for number in *share {
@@ -61,9 +79,9 @@ pub async fn enqueue(place: &Place, jobs: usize) -> anyhow::Result<Vec<Figure>> 
         })),
     )
     .await?;
-    let progress = Progress::begin("jobs enqueued one by one", singles);
-    let our_single = rate(
-        singles,
+    let progress = Progress::begin("jobs enqueued one by one", numbers.len());
+    let ours = rate(
+        numbers.len(),
         all(shares.iter().map(async |share| {
             let mut db = pool.acquire().await?;
             for number in *share {
@@ -74,10 +92,48 @@ pub async fn enqueue(place: &Place, jobs: usize) -> anyhow::Result<Vec<Figure>> 
         })),
     )
     .await?;
-    Ok(vec![
-        Figure::per_second("enqueue_bulk", our_bulk, raw_bulk),
-        Figure::per_second("enqueue_single", our_single, raw_single),
-    ])
+    Ok(Figure::per_second("enqueue_single", ours, raw))
+}
+
+/// Each job by itself through [`Producer`], by so many producers that wait for its commit.
+async fn coalesced(
+    place: &Place,
+    numbers: &[usize],
+    bench: &'static str,
+    producers: usize,
+) -> anyhow::Result<Figure> {
+    // Few producers are slow: each has fewer jobs to enqueue.
+    let numbers = &numbers[..numbers.len() * producers / (producers + FAST)];
+    let shares = shares(numbers, producers);
+    let by_hand = shares.iter().map(|share| payloads(share));
+    let by_hand = by_hand.collect::<Result<Vec<_>, _>>()?;
+    let raw = rate(numbers.len(), raw::coalesced::single(&place.pool, by_hand)).await?;
+
+    let progress = Arc::new(Progress::begin("jobs enqueued together", numbers.len()));
+    let producer = Producer::new(place.pool.clone(), Wake::new(place.pool.clone()));
+    let callers = shares.into_iter().map(|share| {
+        let (producer, progress, share) = (producer.clone(), progress.clone(), share.to_vec());
+        async move {
+            let caller = tokio::spawn(async move {
+                for number in share {
+                    producer.enqueue(&Noop::new(number)).await?;
+                    progress.more(1);
+                }
+                anyhow::Ok(())
+            });
+            caller.await?
+        }
+    });
+    let ours = rate(numbers.len(), all(callers)).await?;
+    producer.close().await;
+    Ok(Figure::per_second(bench, ours, raw))
+}
+
+/// The same numbers for so many producers.
+fn shares(numbers: &[usize], producers: usize) -> Vec<&[usize]> {
+    numbers
+        .chunks(numbers.len().div_ceil(producers).max(1))
+        .collect()
 }
 
 /// The payloads of jobs of these numbers, as the queue writes them.

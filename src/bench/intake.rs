@@ -25,10 +25,10 @@ use crate::stop::Stop;
 use crate::web::view::Views;
 
 /// Senders, each with a connection that it keeps.
-const SENDERS: usize = 16;
+const SENDERS: usize = 64;
 const GRACE: Duration = Duration::from_secs(5);
 
-/// Sends so many captures through every layer of the web side, on loopback: from the first byte of the first request to
+/// Sends a number of captures through every layer of the web side, on loopback: from the first byte of the first request to
 /// the last answer, each given after its commit. Beside it, a transaction of two inserts each, with no HTTP.
 pub async fn intake(place: &Place, captures: usize) -> Result<Vec<Figure>> {
     let org = people::org(&Db::new(place.pool.clone())).await?;

@@ -11,7 +11,7 @@ use super::noop::{Noop, Watcher, worker};
 use super::progress::Progress;
 use super::{Figure, Place, raw};
 
-/// Between two jobs; all are idle by then.
+/// How long to wait between two jobs; all workers are idle by then.
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// Enqueues `jobs` one after the other, each when the one before has long been done, and measures from its commit to its

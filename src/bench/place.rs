@@ -1,7 +1,7 @@
 //! Where benchmarks run: a durable cluster of their own, or a database that was named.
 
 use anyhow::Context;
-use postgres::{Cluster, Options, Profile};
+use postgres::{Cluster, Fetch, Options, Profile};
 use queue::maintenance::Maintenance;
 use sqlx::postgres::PgPoolOptions;
 use sqlx::{AssertSqlSafe, PgPool};
@@ -11,7 +11,7 @@ use super::raw;
 use crate::database;
 
 /// Most connections of a benchmark's producers.
-const CONNECTIONS: u32 = 20;
+pub const CONNECTIONS: u32 = 20;
 
 /// A migrated database to measure on.
 #[derive(Debug)]
@@ -19,14 +19,17 @@ pub struct Place {
     /// Connections to it.
     pub pool: PgPool,
     cluster: Option<Cluster>,
-    /// The database that was made for it, and whence it can be removed.
+    /// The database that was made for it, and the server that can remove it.
     made: Option<(String, PgPool)>,
 }
 
 impl Place {
     /// On a new cluster that keeps what it commits, of which nothing is left in the end.
-    pub async fn own() -> anyhow::Result<Self> {
-        let options = Options::temporary(&std::env::temp_dir(), Profile::Durable);
+    pub async fn own(fetch: Fetch) -> anyhow::Result<Self> {
+        let options = Options {
+            fetch,
+            ..Options::temporary(&std::env::temp_dir(), Profile::Durable)
+        };
         let cluster = Cluster::start(options)
             .await
             .context("starting a database to measure on")?;

@@ -1,13 +1,13 @@
 //! How far a measurement is: a bar on a terminal, a plain line now and then elsewhere, both on standard error.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-/// A bar is drawn so often.
+/// How often a bar is drawn.
 const DRAWN_PER_SECOND: u8 = 10;
-/// One that has nothing to count yet shows all the same that it lives.
+/// How often a bar that has nothing to count yet shows that it is alive.
 const TICK: Duration = Duration::from_millis(200);
 
 /// One phase of a measurement.
@@ -35,7 +35,7 @@ impl Progress {
         }
         bar.set_message(what.to_owned());
         if plain {
-            eprintln!("{what}: {total}");
+            say(format_args!("{what}: {total}"));
         } else {
             bar.enable_steady_tick(TICK);
         }
@@ -46,14 +46,14 @@ impl Progress {
         }
     }
 
-    /// So many steps are done in all.
+    /// Sets how many steps are done in all.
     pub(super) fn at(&self, done: usize) {
         let before = self.bar.position();
         self.bar.set_position(done as u64);
         self.tell(before, done as u64);
     }
 
-    /// So many more steps are done.
+    /// Adds steps that are done.
     pub(super) fn more(&self, steps: usize) {
         let before = self.bar.position();
         self.bar.inc(steps as u64);
@@ -63,9 +63,14 @@ impl Progress {
     fn tell(&self, before: u64, now: u64) {
         let total = self.bar.length().unwrap_or_default();
         if let Some(percent) = passed(before, now, total).filter(|_| self.plain) {
-            eprintln!("{}: {percent} %", self.what);
+            say(format_args!("{}: {percent} %", self.what));
         }
     }
+}
+
+/// Tells whoever reads it; a measurement is none the worse if nobody does.
+fn say(line: std::fmt::Arguments<'_>) {
+    let _ = writeln!(std::io::stderr(), "{line}");
 }
 
 impl Drop for Progress {

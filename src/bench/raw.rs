@@ -1,5 +1,7 @@
 //! The limit: the same work by hand-written statements on bare tables, with no job run in between.
 
+pub(super) mod coalesced;
+
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -13,9 +15,9 @@ const CLAIM: &str = include_str!("raw/claim.sql");
 const COMPLETE: &str = include_str!("raw/complete.sql");
 const CHANNEL: &str = "leadmill_bench_raw";
 
-/// Jobs of one claim.
+/// Most jobs per claim.
 const BATCH: i64 = 500;
-/// Claims at once.
+/// Most claims at once.
 const AT_ONCE: usize = 2;
 
 /// Makes the bare tables.

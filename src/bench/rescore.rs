@@ -1,4 +1,4 @@
-//! How fast all leads of an org are scored anew.
+//! How fast all leads of an org are scored again.
 
 use std::time::Instant;
 

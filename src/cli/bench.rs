@@ -4,13 +4,10 @@ use std::sync::Arc;
 
 use clap::ValueEnum;
 
-use super::Failure;
+use super::{Failure, FetchArgs, POSTGRES, say};
 use crate::bench::{self, Figure, Place};
 use crate::config::Config;
 use crate::database;
-
-/// Most connections of a benchmark's producers.
-const CONNECTIONS: u32 = 20;
 
 /// Where it measures.
 const PLACE: &str = "\
@@ -19,7 +16,7 @@ use a queue of their own, and intake and rescore a database of their own, remove
 
 /// Arguments of `leadmill bench`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = PLACE)]
+#[command(after_help = format!("{PLACE}\n\n{POSTGRES}"))]
 pub(super) struct Args {
     /// What to measure
     what: What,
@@ -29,6 +26,8 @@ pub(super) struct Args {
     /// Print one JSON object a figure
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    fetch: FetchArgs,
 }
 
 /// What can be measured.
@@ -42,16 +41,16 @@ enum What {
     Latency,
     /// How fast captures are taken in over HTTP
     Intake,
-    /// How fast all leads of an org are scored anew
+    /// How fast all leads of an org are scored again
     Rescore,
 }
 
 /// Measures on the database of the settings, or on a private one if they name none.
 pub(super) async fn run(args: &Args, config: Arc<Config>) -> Result<(), Failure> {
     let place = if config.database.url.is_empty() {
-        Place::own().await?
+        Place::own(args.fetch.fetch()).await?
     } else {
-        let pool = database::connect(&config.database, "bench", CONNECTIONS).await?;
+        let pool = database::connect(&config.database, "bench", bench::CONNECTIONS).await?;
         match args.what {
             What::Intake | What::Rescore => Place::beside(pool).await?,
             What::Enqueue | What::Drain | What::Latency => Place::given(pool).await?,
@@ -75,7 +74,7 @@ pub(super) async fn run(args: &Args, config: Arc<Config>) -> Result<(), Failure>
 fn print(figure: &Figure, json: bool) -> Result<(), Failure> {
     if json {
         let line = serde_json::to_string(figure).map_err(anyhow::Error::new)?;
-        println!("{line}");
+        say::line(line)
     } else {
         let Figure {
             bench,
@@ -84,7 +83,8 @@ fn print(figure: &Figure, json: bool) -> Result<(), Failure> {
             ratio,
             unit,
         } = figure;
-        println!("{bench}: {ours} {unit}, by hand {raw} {unit}, ratio {ratio}");
+        say::line(format_args!(
+            "{bench}: {ours} {unit}, by hand {raw} {unit}, ratio {ratio}"
+        ))
     }
-    Ok(())
 }

@@ -2,6 +2,8 @@
 
 use clap_complete::Shell;
 
+use super::{Failure, say};
+
 /// Arguments of `leadmill completions`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -9,6 +11,8 @@ pub(super) struct Args {
     shell: Shell,
 }
 
-pub(super) fn run(args: &Args, command: &mut clap::Command) {
-    clap_complete::generate(args.shell, command, "leadmill", &mut std::io::stdout());
+pub(super) fn run(args: &Args, command: &mut clap::Command) -> Result<(), Failure> {
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, command, "leadmill", &mut script);
+    say::text(String::from_utf8_lossy(&script))
 }

@@ -5,21 +5,22 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context;
+use jobs::Effects;
 
-use super::Failure;
+use super::{Failure, FetchArgs, POSTGRES};
 use crate::config::Config;
+use crate::dev;
 use crate::stop::Stop;
 use crate::web::view::Views;
-use crate::{dev, work};
 
 /// Which database it works on, and what stays.
 const DATABASE: &str = "\
 The database is a private Postgres in DIR, unless --database-url or DATABASE_URL names another: that one is migrated and \
-given the demo organisation. At SIGTERM or Ctrl-C everything stops and the data stay; remove DIR to begin anew.";
+given the demo organisation. At SIGTERM or Ctrl-C everything stops and the data stays; remove DIR to start over.";
 
 /// Arguments of `leadmill dev`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = DATABASE)]
+#[command(after_help = format!("{DATABASE}\n\n{POSTGRES}"))]
 pub(super) struct Args {
     /// Address and port to listen on; port 0 takes a free one [default: the first free one from 127.0.0.1:8080 on]
     #[arg(long, value_name = "ADDRESS:PORT")]
@@ -30,6 +31,8 @@ pub(super) struct Args {
     /// Print, for scripts, one line of JSON once everything is ready: url, org_id, form_token, api_key, database_url, smtp, mailbox_url
     #[arg(long)]
     ready_json: bool,
+    #[command(flatten)]
+    fetch: FetchArgs,
 }
 
 impl Default for Args {
@@ -38,25 +41,27 @@ impl Default for Args {
             listen: None,
             data: PathBuf::from(".leadmill"),
             ready_json: false,
+            fetch: FetchArgs::default(),
         }
     }
 }
 
-pub(super) async fn run(args: Args, config: Arc<Config>) -> Result<(), Failure> {
+pub(super) async fn run(
+    args: Args,
+    (config, (_, views)): (Arc<Config>, (Effects, Views)),
+) -> Result<(), Failure> {
     let stop = Stop::on_signals().context("listening for signals")?;
-    // All mistakes are told, and before a database is looked for or fetched.
-    let mut mistakes = work::effects(&config).err().unwrap_or_default();
-    let views = match Views::load(config.templates.folder()) {
-        Ok(views) if mistakes.is_empty() => views,
-        views => {
-            mistakes.extend(views.err().unwrap_or_default());
-            return Err(Failure::mistakes(&mistakes));
-        }
-    };
+    let anew = !args.data.exists();
+    std::fs::create_dir_all(&args.data).map_err(|error| {
+        let dir = args.data.display();
+        Failure::unavailable(format!("--data: cannot make the directory {dir}: {error}"))
+    })?;
     let settings = dev::Settings {
         listen: args.listen,
         data: args.data,
         ready_json: args.ready_json,
+        anew,
+        fetch: args.fetch.fetch(),
     };
     let config = Arc::unwrap_or_clone(config);
     Ok(dev::run(config, settings, views, stop).await?)

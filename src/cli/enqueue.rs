@@ -6,8 +6,8 @@ use chrono::{DateTime, Utc};
 use queue::{CheckError, Enqueued};
 use serde_json::{Value, json};
 
-use super::Failure;
 use super::listing::Format;
+use super::{Failure, say};
 use crate::config::{Config, Span};
 
 /// Arguments of `leadmill enqueue`.
@@ -21,14 +21,25 @@ pub(super) struct Args {
     /// Not before this instant, such as 2030-12-31T08:00:00Z
     #[arg(long, value_name = "INSTANT", conflicts_with = "after")]
     at: Option<DateTime<Utc>>,
-    /// Not before so much time has passed, such as 30s, 10m or 12h
-    #[arg(long = "in", value_name = "TIME")]
+    /// How long to wait before it may run, such as 30s, 10m or 12h; ten years at most
+    #[arg(long = "in", value_name = "TIME", value_parser = bounded)]
     after: Option<Span>,
     /// Lower goes first [default: the kind's own]
     #[arg(long, value_name = "NUMBER", allow_negative_numbers = true)]
     priority: Option<i16>,
     #[command(flatten)]
     format: Format,
+}
+
+/// Who asks for more has written another unit than meant.
+const LONGEST: Span = Span::hours(10 * 365 * 24);
+
+fn bounded(text: &str) -> Result<Span, String> {
+    let span: Span = text.parse()?;
+    if span > LONGEST {
+        return Err("more than ten years".to_owned());
+    }
+    Ok(span)
 }
 
 pub(super) async fn run(args: Args, config: Arc<Config>) -> Result<(), Failure> {
@@ -67,9 +78,8 @@ pub(super) async fn run(args: Args, config: Arc<Config>) -> Result<(), Failure> 
         return args.format.value(&json!({"id": id, "new": new}));
     }
     if new {
-        println!("Enqueued job {id}.");
+        say::line(format_args!("Enqueued job {id}."))
     } else {
-        println!("Job {id} does the same and is there already.");
+        say::line(format_args!("Job {id} does the same and is there already."))
     }
-    Ok(())
 }

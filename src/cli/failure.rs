@@ -1,11 +1,14 @@
 //! Why a command ended badly, and the exit code that says so (the ones of sysexits.h).
 
 use std::fmt::Display;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use crate::config::Mistake;
 use crate::database::DatabaseError;
+use crate::listen::ListenError;
 
+const FINE: u8 = 0;
 const USAGE: u8 = 64;
 const UNAVAILABLE: u8 = 69;
 const SOFTWARE: u8 = 70;
@@ -54,28 +57,52 @@ impl Failure {
         }
     }
 
-    /// Tell it on standard error.
+    /// Tells it on standard error.
     pub fn report(self) -> ExitCode {
+        let mut out = io::stderr().lock();
         for line in &self.lines {
-            eprintln!("error: {line}");
+            // If nobody reads it, the code has to do.
+            let _ = writeln!(out, "error: {line}");
         }
         ExitCode::from(self.code)
     }
 }
 
-impl From<anyhow::Error> for Failure {
-    fn from(error: anyhow::Error) -> Self {
-        match error.downcast::<DatabaseError>() {
-            Ok(error) => Self::from(error),
-            Err(error) => Self::software(&error),
+impl From<io::Error> for Failure {
+    /// Of a write to standard output: one that nobody reads any more ends the command well.
+    fn from(error: io::Error) -> Self {
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            Self {
+                code: FINE,
+                lines: Vec::new(),
+            }
+        } else {
+            Self::one(SOFTWARE, format!("cannot write: {error}"))
         }
     }
 }
 
-/// Print what clap has to say: help on standard output, mistakes on standard error.
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        let error = match error.downcast::<DatabaseError>() {
+            Ok(error) => return Self::from(error),
+            Err(error) => error,
+        };
+        let missing = error.downcast_ref::<postgres::Error>();
+        match missing.filter(|missing| missing.is_unavailable()) {
+            Some(missing) => Self::unavailable(missing),
+            None => match error.downcast_ref::<ListenError>() {
+                Some(taken) => Self::unavailable(taken),
+                None => Self::software(&error),
+            },
+        }
+    }
+}
+
+/// Prints what clap has to say: help on standard output, mistakes on standard error.
 pub(super) fn usage(error: &clap::Error) -> ExitCode {
-    if error.print().is_err() {
-        return ExitCode::from(SOFTWARE);
+    if let Err(error) = error.print() {
+        return Failure::from(error).report();
     }
     if error.use_stderr() {
         ExitCode::from(USAGE)

@@ -7,13 +7,13 @@ use queue::admin::{self, Act, Cursor, Filter, JobDetail, Refused, Waiting};
 use serde_json::{Value, json};
 use sqlx::PgConnection;
 
-use super::Failure;
 use super::listing::{Format, moment, or_dash};
+use super::{Failure, say};
 use crate::config::Config;
 use crate::web::cursor;
 
 /// The states of live jobs.
-const LIVE: [&str; 4] = ["ready", "scheduled", "running", "parked"];
+const LIVE: [&str; 5] = ["ready", "scheduled", "running", "parked", "held"];
 /// The states in which jobs are kept.
 const FINISHED: [&str; 4] = ["completed", "skipped", "discarded", "cancelled"];
 
@@ -31,9 +31,14 @@ enum Command {
     /// Show one job whole, and why it waits
     Show(Show),
     /// Run a finished job again, or a scheduled one now
+    ///
+    /// A finished job gets a new id; a dead letter goes on from the progress that it had noted. With another payload it starts
+    /// anew. For many at once, see `leadmill dead redrive`.
     Retry(Retry),
     /// Cancel a job; one that runs is asked to stop
     Cancel(Cancel),
+    /// Count what ended in the last hour, the last day and ever, by queue and outcome
+    Counts(Counts),
 }
 
 #[derive(Debug, clap::Args)]
@@ -75,6 +80,9 @@ struct Show {
 struct Retry {
     /// The job's id
     id: i64,
+    /// Run a finished job with this payload instead; it is checked first
+    #[arg(long, value_name = "JSON")]
+    payload: Option<String>,
     #[command(flatten)]
     format: Format,
 }
@@ -90,16 +98,24 @@ struct Cancel {
     format: Format,
 }
 
+#[derive(Debug, clap::Args)]
+struct Counts {
+    #[command(flatten)]
+    format: Format,
+}
+
 pub(super) async fn run(args: Args, config: Arc<Config>) -> Result<(), Failure> {
     let mut db = super::database(&config).await?;
     match args.command {
         Command::Ls(args) => ls(args, &mut db).await,
         Command::Show(args) => show(&args, &mut db).await,
-        Command::Retry(args) => done(args.format, admin::retry(&mut db, args.id).await),
+        Command::Retry(args) => retry(&args, &mut db).await,
         Command::Cancel(args) => done(
             args.format,
+            args.id,
             admin::cancel(&mut db, args.id, &args.reason).await,
         ),
+        Command::Counts(args) => counts(&args, &mut db).await,
     }
 }
 
@@ -159,7 +175,7 @@ async fn ls(args: Ls, db: &mut PgConnection) -> Result<(), Failure> {
         "No such jobs.",
     )?;
     if let Some(next) = next {
-        println!("\nMore follow: --cursor {next}");
+        say::line(format_args!("\nMore follow: --cursor {next}"))?;
     }
     Ok(())
 }
@@ -176,7 +192,7 @@ async fn show(args: &Show, db: &mut PgConnection) -> Result<(), Failure> {
         return args.format.value(&whole);
     }
     for (name, value) in facts(&job, &waiting) {
-        println!("{name:<12}{value}");
+        say::line(format_args!("{name:<12}{value}"))?;
     }
     Ok(())
 }
@@ -186,7 +202,13 @@ fn facts(detail: &JobDetail, waiting: &Waiting) -> Vec<(&'static str, String)> {
     let job = &detail.job;
     let mut facts = vec![
         ("job", format!("{} {}", job.id, job.kind)),
-        ("state", format!("{}: {waiting}", job.state)),
+        (
+            "state",
+            match waiting {
+                Waiting::Finished { outcome } => outcome.clone(),
+                waiting => format!("{}: {waiting}", job.state),
+            },
+        ),
         ("queue", job.queue.clone()),
         ("org", or_dash(job.lane)),
         (
@@ -236,23 +258,60 @@ fn facts(detail: &JobDetail, waiting: &Waiting) -> Vec<(&'static str, String)> {
     facts
 }
 
-fn done(format: Format, outcome: Result<Act, Refused>) -> Result<(), Failure> {
+async fn retry(args: &Retry, db: &mut PgConnection) -> Result<(), Failure> {
+    let Some(payload) = &args.payload else {
+        return done(args.format, args.id, admin::retry(db, args.id).await);
+    };
+    let payload: Value = serde_json::from_str(payload)
+        .map_err(|error| Failure::usage(format!("--payload: {error}")))?;
+    let job = admin::show(db, args.id).await.map_err(anyhow::Error::new)?;
+    let job = job.ok_or_else(|| Failure::usage(Refused::Unknown(args.id)))?;
+    let edited = jobs::registry()
+        .make(&job.job.kind, &payload)
+        .map_err(|error| Failure::usage(format!("--payload: {error}")))?;
+    let done_with = admin::retry_edited(db, args.id, edited).await;
+    done(args.format, args.id, done_with)
+}
+
+async fn counts(args: &Counts, db: &mut PgConnection) -> Result<(), Failure> {
+    let rows = admin::ended(db).await.map_err(anyhow::Error::new)?;
+    args.format.print(
+        &rows,
+        ["queue", "outcome", "last hour", "last day", "ever"],
+        |row| {
+            [
+                row.queue.clone(),
+                row.outcome.clone(),
+                row.last_hour.to_string(),
+                row.last_day.to_string(),
+                row.ever.to_string(),
+            ]
+        },
+        "No job has ended yet.",
+    )
+}
+
+fn done(format: Format, asked: i64, outcome: Result<Act, Refused>) -> Result<(), Failure> {
     let act = match outcome {
         Ok(act) => act,
         Err(Refused::Database(error)) => return Err(anyhow::Error::new(error).into()),
         Err(refused) => return Err(Failure::usage(refused)),
     };
+    let (name, id, told) = match act {
+        Act::Retried(id) => ("retried", id, format!("It runs again as job {id}.")),
+        Act::Hastened => ("hastened", asked, "It runs now.".to_owned()),
+        Act::Cancelled => ("cancelled", asked, "It is cancelled.".to_owned()),
+        Act::Cancelling => (
+            "cancelling",
+            asked,
+            "It runs and is asked to stop.".to_owned(),
+        ),
+        Act::Deleted => ("deleted", asked, "It is deleted.".to_owned()),
+    };
     if format.is_json() {
-        return format.value(&act);
+        return format.value(&json!({ name: id }));
     }
-    match act {
-        Act::Retried(id) => println!("It runs again as job {id}."),
-        Act::Hastened => println!("It runs now."),
-        Act::Cancelled => println!("It is cancelled."),
-        Act::Cancelling => println!("It runs and is asked to stop."),
-        Act::Deleted => println!("It is deleted."),
-    }
-    Ok(())
+    say::line(told)
 }
 
 fn first_line(text: &str) -> String {

@@ -3,7 +3,7 @@
 use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
 
-use super::Failure;
+use super::{Failure, say};
 
 /// What every listing can be asked for.
 #[derive(Debug, Clone, Copy, clap::Args)]
@@ -14,7 +14,7 @@ pub(super) struct Format {
 }
 
 impl Format {
-    /// Print `rows` as JSON, or as a table under `heads`; `nothing` says that there are none.
+    /// Prints `rows` as JSON, or as a table under `heads`; `nothing` says that there are none.
     pub(super) fn print<T: Serialize, const N: usize>(
         self,
         rows: &[T],
@@ -26,8 +26,7 @@ impl Format {
             return self.value(&rows);
         }
         if rows.is_empty() {
-            println!("{nothing}");
-            return Ok(());
+            return say::line(nothing);
         }
         let mut table = Table::new();
         table.load_style(presets::NOTHING);
@@ -37,7 +36,7 @@ impl Format {
             table.add_row(cells(row));
         }
         for line in table.lines() {
-            println!("{}", line.trim_end());
+            say::line(line.trim_end())?;
         }
         Ok(())
     }
@@ -49,11 +48,10 @@ impl Format {
         self.json
     }
 
-    /// Print one value as JSON.
+    /// Prints one value as JSON.
     pub(super) fn value<T: Serialize>(self, value: &T) -> Result<(), Failure> {
         let text = serde_json::to_string_pretty(value).map_err(anyhow::Error::new)?;
-        println!("{text}");
-        Ok(())
+        say::line(text)
     }
 }
 

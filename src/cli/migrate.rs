@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::Failure;
+use super::{Failure, say};
 use crate::config::Config;
 use crate::database::{self, DatabaseError};
 
@@ -17,25 +17,21 @@ pub(super) struct Args {
 pub(super) async fn run(args: &Args, config: Arc<Config>) -> Result<(), Failure> {
     let pool = database::connect(&config.database, "migrate", 2).await?;
     let pending = database::pending(&pool).await?;
-    if pending.is_empty() {
-        println!("The database is up to date.");
-        return Ok(());
+    if args.dry_run && !pending.is_empty() {
+        return pending
+            .iter()
+            .try_for_each(|name| say::line(format_args!("Would apply {name}")));
     }
-    for name in &pending {
-        println!(
-            "{} {name}",
-            if args.dry_run {
-                "Would apply"
-            } else {
-                "Applying"
-            }
-        );
-    }
-    if !args.dry_run {
-        database::migrate(&pool).await?;
-        println!("The database is up to date.");
-    }
-    Ok(())
+    // One that nobody hears of is applied all the same.
+    let mut said = Ok(());
+    let migrated = database::migrate_telling(&pool, |name| {
+        if said.is_ok() {
+            said = say::line(format_args!("Applying {name}"));
+        }
+    });
+    migrated.await?;
+    said?;
+    say::line("The database is up to date.")
 }
 
 impl From<DatabaseError> for Failure {

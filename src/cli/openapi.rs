@@ -1,6 +1,6 @@
 //! `leadmill openapi`: the description of the REST API.
 
-use super::Failure;
+use super::{Failure, say};
 use crate::api::openapi::description;
 
 /// Arguments of `leadmill openapi`.
@@ -9,6 +9,5 @@ pub(super) struct Args {}
 
 pub(super) fn run(_: &Args) -> Result<(), Failure> {
     let text = description().to_pretty_json().map_err(anyhow::Error::new)?;
-    println!("{text}");
-    Ok(())
+    say::line(text)
 }

@@ -27,6 +27,8 @@ pub(super) async fn run(args: &Args, config: Arc<Config>) -> Result<(), Failure>
             "scheduled",
             "running",
             "parked",
+            "held",
+            "limit",
             "workers",
             "paused",
         ],
@@ -41,6 +43,8 @@ pub(super) async fn run(args: &Args, config: Arc<Config>) -> Result<(), Failure>
                 row.scheduled.to_string(),
                 row.running.to_string(),
                 row.parked.to_string(),
+                row.held.to_string(),
+                or_dash(row.max_running),
                 row.nodes.to_string(),
                 if row.paused { "yes" } else { "no" }.into(),
             ]

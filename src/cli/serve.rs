@@ -5,14 +5,13 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use domain::clock::Clock;
-use tokio::net::TcpListener;
 
 use super::Failure;
 use crate::app::App;
 use crate::config::Config;
 use crate::stop::Stop;
 use crate::web::view::Views;
-use crate::{database, serve};
+use crate::{database, listen, serve};
 
 /// How it is told to stop.
 const SIGNALS: &str = "\
@@ -28,10 +27,9 @@ pub(super) struct Args {
     listen: Option<SocketAddr>,
 }
 
-pub(super) async fn run(args: &Args, config: Arc<Config>) -> Result<(), Failure> {
+pub(super) async fn run(args: &Args, (config, views): (Arc<Config>, Views)) -> Result<(), Failure> {
+    super::need_database(&config)?;
     let stop = Stop::on_signals().context("listening for signals")?;
-    let views =
-        Views::load(config.templates.folder()).map_err(|mistakes| Failure::mistakes(&mistakes))?;
     let pool =
         database::connect(&config.database, "serve", config.database.max_connections).await?;
     database::check_migrated(&pool).await?;
@@ -39,9 +37,7 @@ pub(super) async fn run(args: &Args, config: Arc<Config>) -> Result<(), Failure>
     let wake = queue::Wake::new(pool.clone());
     let app = App::new(config, views, pool, Clock::system(), wake, stop);
 
-    let listener = TcpListener::bind(address)
-        .await
-        .map_err(|error| Failure::unavailable(format!("cannot listen on {address}: {error}")))?;
+    let listener = listen::on(address).await.map_err(Failure::unavailable)?;
     serve::run(
         listener,
         serve::router(app.clone()),

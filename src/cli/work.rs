@@ -4,15 +4,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::Context;
-use domain::clock::Clock;
-use tokio::net::TcpListener;
+use jobs::Effects;
 
 use super::Failure;
-use crate::app::App;
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::stop::Stop;
-use crate::web::view::Views;
-use crate::{database, serve, work};
+use crate::{database, listen, serve, work};
 
 /// How it is told to stop.
 const SIGNALS: &str = "\
@@ -26,29 +23,37 @@ pub(super) struct Args {
     /// Work only on the queues of this pool, one of worker.pools; may be given more than once [default: all]
     #[arg(long = "pool", value_name = "NAME")]
     pools: Vec<String>,
-    /// Address and port of /healthz, /readyz and /metrics, instead of worker.listen
+    /// Address and port of /healthz, /readyz and /metrics, instead of worker.listen; without either, the first free port from 8081 on
     #[arg(long, value_name = "ADDRESS:PORT")]
     listen: Option<SocketAddr>,
 }
 
-pub(super) async fn run(args: &Args, config: Arc<Config>) -> Result<(), Failure> {
+pub(super) async fn run(
+    args: &Args,
+    (config, effects): (Arc<Config>, Effects),
+) -> Result<(), Failure> {
+    super::need_database(&config)?;
     let stop = Stop::on_signals().context("listening for signals")?;
     let pools = work::pools(&config, &args.pools).map_err(Failure::usage)?;
-    let effects = work::effects(&config).map_err(|mistakes| Failure::mistakes(&mistakes))?;
-    let views =
-        Views::load(config.templates.folder()).map_err(|mistakes| Failure::mistakes(&mistakes))?;
+    let mistakes = work::queue_mistakes(&config, &args.pools);
+    if !mistakes.is_empty() {
+        return Err(Failure::mistakes(&mistakes));
+    }
     let pool = database::connect(&config.database, "work", config.database.max_connections).await?;
     database::check_migrated(&pool).await?;
-    let address = args.listen.unwrap_or(config.worker.listen);
-    let listener = TcpListener::bind(address)
-        .await
-        .map_err(|error| Failure::unavailable(format!("cannot listen on {address}: {error}")))?;
+    // Other processes of this host work beside it, each with an address of its own; one that was asked for is meant.
+    let usual = config.worker.listen == config::Worker::default().listen;
+    let listener = match args.listen {
+        Some(address) => listen::on(address).await,
+        None if usual => listen::near(config.worker.listen).await,
+        None => listen::on(config.worker.listen).await,
+    };
+    let listener = listener.map_err(Failure::unavailable)?;
 
     let wake = queue::Wake::new(pool.clone());
-    let running = work::start(&config, pool.clone(), wake.clone(), effects, pools).await?;
+    let running = work::start(&config, pool.clone(), wake, effects, pools).await?;
     let grace = config.http.grace.get();
-    let app = App::new(config, views, pool, Clock::system(), wake, stop.clone());
-    let watched = serve::health().merge(serve::metrics()).with_state(app);
+    let watched = serve::health(pool, stop.clone()).merge(serve::metrics());
     let (served, in_time) = tokio::join!(
         serve::run(listener, watched, stop.clone(), grace),
         work::until_stopped(running, stop, grace),

@@ -2,9 +2,11 @@
 
 use axum::http::StatusCode;
 use domain::id::LeadId;
+use domain::normalise::capitalised;
+use domain::status::Refusal;
 use tracing::{error, warn};
 
-use crate::web::outage::is_outage;
+use crate::web::outage::{RETRY_AFTER_SECONDS, is_outage};
 use crate::web::problem::{FieldError, Problem};
 
 /// Why a command was not carried out.
@@ -25,8 +27,11 @@ pub enum Refused {
     /// The rules of the business refuse it as things stand.
     #[error("{0}")]
     Illegal(String),
+    /// The rules for statuses do.
+    #[error(transparent)]
+    Status(Refusal),
     /// The thing changed since the caller read it; this is its version now.
-    #[error("the lead was changed meanwhile, its version is {0} now")]
+    #[error("the lead was changed in the meantime; its version is now {0}")]
     Stale(i32),
     /// Some fields cannot be taken.
     #[error("some fields cannot be taken as they are")]
@@ -81,12 +86,7 @@ impl Refused {
 
     /// The message as a sentence.
     pub fn sentence(&self) -> String {
-        let text = self.to_string();
-        let mut letters = text.chars();
-        letters
-            .next()
-            .map(|first| first.to_uppercase().chain(letters).collect())
-            .unwrap_or_default()
+        capitalised(&self.to_string())
     }
 }
 
@@ -102,13 +102,17 @@ impl From<Refused> for Problem {
             Refused::Duplicate(lead) => Self::new(StatusCode::CONFLICT, "duplicate")
                 .detail(sentence)
                 .with("lead_id", lead.to_string()),
-            Refused::Illegal(_) => Self::new(StatusCode::CONFLICT, "illegal").detail(sentence),
+            Refused::Illegal(_) | Refused::Status(_) => {
+                Self::new(StatusCode::CONFLICT, "illegal").detail(sentence)
+            }
             Refused::Stale(version) => Self::new(StatusCode::PRECONDITION_FAILED, "stale")
                 .detail(sentence)
                 .with("version", version),
             Refused::Invalid(errors) => Self::invalid(errors),
             Refused::KeyReused => Self::new(StatusCode::CONFLICT, "key-reused").detail(sentence),
-            Refused::Outage(_) => plain(StatusCode::SERVICE_UNAVAILABLE).retry_after(5),
+            Refused::Outage(_) => {
+                plain(StatusCode::SERVICE_UNAVAILABLE).retry_after(RETRY_AFTER_SECONDS)
+            }
             Refused::Broken(_) => plain(StatusCode::INTERNAL_SERVER_ERROR),
         }
     }

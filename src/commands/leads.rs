@@ -6,6 +6,7 @@ use domain::command::{self, CaptureOutcome, Captured, CommandError, Transition};
 use domain::id::LeadId;
 use domain::lead::{CaptureChannel, Details, Lead};
 use domain::status::Status;
+use domain::store::scope::see_whole_org;
 use domain::store::{lead_pages, orgs};
 use jobs::follow;
 use queue::EnqueueError;
@@ -63,6 +64,8 @@ pub async fn change(
         rescore |= moved.status.changed();
     }
     if let Some(to) = input.assigned_to {
+        // They saw the lead until now; what they give away they may see off.
+        see_whole_org(db).await?;
         let assigned = command::assign_lead(db, act, lead, to).await?;
         let to_another = assigned.to.is_some() && assigned.to != act.actor.user();
         if assigned.changed() && to_another {
@@ -112,7 +115,7 @@ impl From<CommandError> for Refused {
                 Self::field("company_id", "unknown", "There is no such company")
             }
             CommandError::NotFound(what) => Self::NotFound(what),
-            CommandError::Refused(refusal) => Self::Illegal(refusal.to_string()),
+            CommandError::Refused(refusal) => Self::Status(refusal),
             CommandError::Duplicate(lead) => Self::Duplicate(lead),
             CommandError::Taken => {
                 Self::Illegal("a lead with this e-mail address exists".to_owned())

@@ -1,6 +1,5 @@
 //! Read what a caller asks of a list: every mistake by its parameter, all at once.
 
-use chrono::TimeDelta;
 use domain::clock::Timestamp;
 use domain::id::{LeadId, UserId};
 use domain::store::lead_pages::{Filter, Origin};
@@ -8,14 +7,15 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::error::Refused;
+use super::instant;
 use crate::web::cursor;
 use crate::web::problem::FieldError;
 
 /// Entries of a page when nobody asks for more or fewer.
 const USUAL: usize = 50;
-/// Entries a page has at most.
+/// Most entries on a page.
 const MOST: usize = 200;
-/// Pages that can be reached by number.
+/// Most pages that can be reached by number.
 const MOST_PAGES: usize = 1_000;
 
 /// Names and values of a query, read one by one.
@@ -29,13 +29,24 @@ pub struct Parameters {
 impl Parameters {
     /// The parameters of a query string.
     pub fn parse(query: &str) -> Self {
-        Self {
-            pairs: url::form_urlencoded::parse(query.as_bytes())
-                .into_owned()
-                .collect(),
+        let mut parsed = Self {
+            pairs: Vec::new(),
             errors: Vec::new(),
             strict: true,
+        };
+        for pair in query.split('&') {
+            for (name, value) in url::form_urlencoded::parse(pair.as_bytes()).into_owned() {
+                if percent_encoding::percent_decode_str(pair)
+                    .decode_utf8()
+                    .is_ok()
+                {
+                    parsed.pairs.push((name, value));
+                } else {
+                    parsed.refuse(&name, "not_utf8", "Must be UTF-8".into());
+                }
+            }
         }
+        parsed
     }
 
     /// The parameters of an input object; names that nobody takes are left out, as zod does.
@@ -62,7 +73,7 @@ impl Parameters {
         }
     }
 
-    /// Take all values of a parameter out; empty ones count as not given.
+    /// Takes all values of a parameter out; empty ones count as not given.
     fn take_all(&mut self, name: &str) -> Vec<String> {
         let (taken, rest) = self.pairs.drain(..).partition(|(key, _)| key == name);
         self.pairs = rest;
@@ -101,11 +112,7 @@ impl Parameters {
     }
 
     fn instant(&mut self, name: &str) -> Option<Timestamp> {
-        self.take(
-            name,
-            "a day or an instant such as 2030-12-31T08:00:00Z",
-            instant,
-        )
+        self.take(name, &a_day_or_an_instant(), instant::start_of)
     }
 
     fn refuse(&mut self, name: &str, code: &'static str, message: String) {
@@ -127,6 +134,14 @@ impl Parameters {
     pub fn cursor<T: DeserializeOwned>(&mut self) -> Option<T> {
         self.take("cursor", "the `next` of another page", |text| {
             cursor::decode(text)
+        })
+    }
+
+    /// The same in a list by time.
+    pub fn moment<I: DeserializeOwned>(&mut self) -> Option<(Timestamp, I)> {
+        self.take("cursor", "the `next` of another page", |text| {
+            let (at, id) = cursor::decode(text)?;
+            Some((instant::in_reach(at)?, id))
         })
     }
 
@@ -162,12 +177,12 @@ pub struct LeadQuery {
 }
 
 impl LeadQuery {
-    /// Read a query string; `me` is whose work the caller does.
+    /// Reads a query string; `me` is whose work the caller does.
     pub fn read(query: &str, me: Option<UserId>) -> Result<Self, Refused> {
         Self::of(Parameters::parse(query), me)
     }
 
-    /// Read parameters; `me` is whose work the caller does.
+    /// Reads parameters; `me` is whose work the caller does.
     pub fn of(mut given: Parameters, me: Option<UserId>) -> Result<Self, Refused> {
         let statuses = given.take_all("status");
         let mut filter = Filter {
@@ -181,11 +196,7 @@ impl LeadQuery {
             score_min: given.parsed("score_min", "a number"),
             score_max: given.parsed("score_max", "a number"),
             from: given.instant("date_from"),
-            to: given.take(
-                "date_to",
-                "a day or an instant such as 2030-12-31T08:00:00Z",
-                end_of,
-            ),
+            to: given.take("date_to", &a_day_or_an_instant(), instant::end_of),
             contacted_before: given.instant("last_contacted_before"),
             never_contacted: given
                 .parsed("never_contacted", "true or false")
@@ -193,7 +204,7 @@ impl LeadQuery {
             follow_up_by: given.instant("follow_up_by"),
             tags: [given.take_all("tag"), given.take_all("tags")].concat(),
             words: given.text("q"),
-            after: given.cursor::<(Timestamp, LeadId)>(),
+            after: given.moment::<LeadId>(),
             ..Filter::default()
         };
         for status in statuses {
@@ -231,28 +242,8 @@ impl LeadQuery {
     }
 }
 
-fn instant(text: &str) -> Option<Timestamp> {
-    let exact = chrono::DateTime::parse_from_rfc3339(text)
-        .ok()
-        .map(Into::into);
-    exact.or_else(|| {
-        Some(
-            text.parse::<chrono::NaiveDate>()
-                .ok()?
-                .and_hms_opt(0, 0, 0)?
-                .and_utc(),
-        )
-    })
-}
-
-/// A day given as an end is meant with all its hours.
-fn end_of(text: &str) -> Option<Timestamp> {
-    let start = instant(text)?;
-    Some(if text.len() == "2030-12-31".len() {
-        start + TimeDelta::days(1)
-    } else {
-        start
-    })
+fn a_day_or_an_instant() -> String {
+    format!("a day or an instant such as {}", instant::EXAMPLE)
 }
 
 #[cfg(test)]
@@ -282,6 +273,18 @@ mod tests {
                 "status"
             ]
         );
+    }
+
+    #[test]
+    fn what_is_no_text_is_named_and_not_mended() {
+        for bad in ["q=a%ff", "q=%C3", "q%ff=1"] {
+            let Err(Refused::Invalid(errors)) = LeadQuery::read(bad, None) else {
+                panic!("{bad} should have been refused");
+            };
+            assert_eq!(errors[0].code, "not_utf8", "{bad}");
+        }
+        let fine = LeadQuery::read("q=%C3%A9+%EF%BF%BD%25&status=new&", None).unwrap();
+        assert_eq!(fine.filter.words.as_deref(), Some("é \u{fffd}%"));
     }
 
     #[test]

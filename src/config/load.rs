@@ -55,14 +55,14 @@ impl Sources {
     }
 }
 
-/// One thing to mend: where it stands, which key, what is wrong.
+/// One mistake: where it is, which key, what is wrong.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Mistake {
     /// File and line, or the name of the variable or flag.
     pub place: String,
     /// `section.key`; empty if the place holds no setting at all.
     pub key: String,
-    /// What is wrong and how to mend it.
+    /// What is wrong and how to fix it.
     pub problem: String,
 }
 
@@ -91,18 +91,63 @@ impl fmt::Display for Mistake {
     }
 }
 
+/// The place of a mistake that was found in the settings themselves, whatever they came from.
+pub const SETTINGS: &str = "settings";
+
 /// The settings that `sources` give, or every mistake in them.
 pub fn load(sources: &Sources) -> Result<Config, Vec<Mistake>> {
+    let read = read(sources);
+    if read.mistakes.is_empty() {
+        Ok(read.config)
+    } else {
+        Err(read.mistakes)
+    }
+}
+
+/// What `sources` give, as far as it can be used, and every mistake in them.
+pub fn read(sources: &Sources) -> Read {
     let mut gathered = Gathered::default();
     gathered.read_file(sources.file.as_deref());
     gathered.read_env(&sources.env);
     gathered.read_flags(&sources.flags);
-    gathered.into_config()
+    gathered.into_read()
 }
+
+/// Settings that may have mistakes; a setting that cannot be read has its default.
+#[derive(Debug)]
+pub struct Read {
+    /// The settings.
+    pub config: Config,
+    /// What is wrong with them.
+    pub mistakes: Vec<Mistake>,
+    places: BTreeMap<String, String>,
+}
+
+impl Read {
+    /// Adds what was found by using the settings: one mistake a setting, at the place that the setting came from.
+    pub fn add(&mut self, found: Vec<Mistake>) {
+        for mut mistake in found {
+            if mistake.place == SETTINGS {
+                let known = self.mistakes.iter().any(|other| other.key == mistake.key);
+                if known {
+                    continue;
+                }
+                let place = self.places.get(&mistake.key);
+                mistake.place = place.cloned().unwrap_or_else(|| DEFAULT.to_owned());
+            }
+            self.mistakes.push(mistake);
+        }
+    }
+}
+
+/// The place of a setting that nothing sets.
+const DEFAULT: &str = "default";
 
 /// A value found, and where.
 struct Found {
     place: String,
+    /// Where each entry of a list is.
+    entries: Vec<String>,
     value: Value,
 }
 
@@ -162,8 +207,21 @@ impl Gathered {
             };
             for (key, value) in table {
                 let at = place(key.span().start);
+                let entries = match value.get_ref() {
+                    DeValue::Array(entries) => entries
+                        .iter()
+                        .map(|entry| place(entry.span().start))
+                        .collect(),
+                    _ => Vec::new(),
+                };
                 match plain(value) {
-                    Ok(value) => self.add(at, &section, key.get_ref(), value),
+                    Ok(value) => {
+                        self.add(at, &section, key.get_ref(), value);
+                        let path = (section.clone(), key.get_ref().to_string());
+                        if let Some(found) = self.found.get_mut(&path) {
+                            found.entries = entries;
+                        }
+                    }
                     Err(error) => self.mistake(at, &format!("{section}.{}", key.get_ref()), error),
                 }
             }
@@ -276,7 +334,7 @@ impl Gathered {
         known
     }
 
-    /// Keep a value that the setting can have; a later source replaces an earlier one.
+    /// Keeps a value that the setting can have; a later source replaces an earlier one.
     fn add(&mut self, place: String, section: &str, key: &str, value: Value) {
         let path = format!("{section}.{key}");
         let Some(default) = self
@@ -310,8 +368,14 @@ impl Gathered {
                 format!("{problem}{example}"),
             );
         }
-        self.found
-            .insert((section.into(), key.into()), Found { place, value });
+        self.found.insert(
+            (section.into(), key.into()),
+            Found {
+                place,
+                entries: Vec::new(),
+                value,
+            },
+        );
     }
 
     /// The known key most like the one written: in its own section, else wherever else it exists.
@@ -334,23 +398,31 @@ impl Gathered {
             .map(|(section, _)| format!("{section}.{key}"))
     }
 
-    fn into_config(mut self) -> Result<Config, Vec<Mistake>> {
+    fn into_read(mut self) -> Read {
         let mut table = self.defaults.clone();
         for ((section, key), found) in &self.found {
             table[section.as_str()][key.as_str()] = found.value.clone();
         }
         let config = Config::deserialize(table).expect("every setting was tried on its own");
-        for (path, problem) in validate::broken_rules(&config) {
-            let found = path
+        for broken in validate::broken_rules(&config) {
+            let found = broken
+                .key
                 .split_once('.')
                 .and_then(|(section, key)| self.found.get(&(section.into(), key.into())));
-            let place = found.map_or_else(|| "default".into(), |found| found.place.clone());
-            self.mistake(place, path, problem);
+            let place = found.map_or(DEFAULT, |found| {
+                let entry = broken.entry.and_then(|entry| found.entries.get(entry));
+                entry.unwrap_or(&found.place)
+            });
+            self.mistake(place.to_owned(), broken.key, broken.problem);
         }
-        if self.mistakes.is_empty() {
-            Ok(config)
-        } else {
-            Err(self.mistakes)
+        let places = self
+            .found
+            .into_iter()
+            .map(|((section, key), found)| (format!("{section}.{key}"), found.place));
+        Read {
+            config,
+            places: places.collect(),
+            mistakes: self.mistakes,
         }
     }
 
@@ -396,7 +468,10 @@ fn in_plain_words(message: &str) -> String {
 }
 
 /// The name most like `written`, if it is close enough to be a slip.
-fn did_you_mean<'a>(written: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn did_you_mean<'a>(
+    written: &str,
+    names: impl Iterator<Item = &'a str>,
+) -> Option<&'a str> {
     names
         .map(|name| (distance(written, name), name))
         .filter(|(distance, name)| *distance <= 1 + name.len() / 4)

@@ -15,17 +15,17 @@ pub struct Span(Duration);
 const UNITS: [(&str, u64); 4] = [("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
 
 impl Span {
-    /// So many seconds.
+    /// A span of seconds.
     pub const fn seconds(count: u64) -> Self {
         Self(Duration::from_secs(count))
     }
 
-    /// So many minutes.
+    /// A span of minutes.
     pub const fn minutes(count: u64) -> Self {
         Self::seconds(count * 60)
     }
 
-    /// So many hours.
+    /// A span of hours.
     pub const fn hours(count: u64) -> Self {
         Self::minutes(count * 60)
     }

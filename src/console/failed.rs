@@ -1,6 +1,6 @@
 //! What went wrong, as a page.
 
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
@@ -24,7 +24,7 @@ pub(super) struct ProblemPage {
     title: &'static str,
     text: String,
     /// Where to go from here.
-    to: &'static str,
+    to: String,
     to_text: &'static str,
 }
 
@@ -52,8 +52,8 @@ impl IntoResponse for Failed {
         let page = ProblemPage {
             title,
             text,
-            to: "/dashboard/crm",
-            to_text: "To the leads",
+            to: LEADS.0.into(),
+            to_text: LEADS.1,
         };
         let mut response = problem.status.into_response();
         response.extensions_mut().insert(page);
@@ -61,8 +61,46 @@ impl IntoResponse for Failed {
     }
 }
 
+const LEADS: (&str, &str) = ("/dashboard/crm", "To the leads");
+
 impl ProblemPage {
+    /// The same, with the way back to `before`, or else to what stands above the page at `path`.
+    pub(super) fn at(self, path: &str, before: Option<String>, status: StatusCode) -> Self {
+        let (to, to_text) = match (before, path) {
+            (Some(before), _) => (before, "Back"),
+            (None, path) if status == StatusCode::FORBIDDEN || !path.starts_with("/ops") => {
+                (LEADS.0.to_owned(), LEADS.1)
+            }
+            (None, path) if path.starts_with("/ops/jobs") && path != "/ops/jobs" => {
+                ("/ops/jobs".into(), "To the jobs")
+            }
+            (None, "/ops/jobs") => ("/ops/jobs".into(), "To all jobs"),
+            (None, _) => ("/ops".into(), "To how things are now"),
+        };
+        Self {
+            to,
+            to_text,
+            ..self
+        }
+    }
+
     pub(super) fn fill(&self, app: &App, status: StatusCode) -> Response {
         app.views.page(status, "console/problem.html", self)
     }
+}
+
+/// What an address that nobody serves is answered: people with a page, programs with a problem.
+pub fn nowhere(app: &App, headers: &HeaderMap) -> Response {
+    let accepts = headers.get_all(header::ACCEPT).iter();
+    let mut accepts = accepts.filter_map(|accept| accept.to_str().ok());
+    if !accepts.any(|accept| accept.contains("text/html")) {
+        return Problem::of_status(StatusCode::NOT_FOUND).into_response();
+    }
+    let page = ProblemPage {
+        title: "Not found",
+        text: "There is no page at this address.".into(),
+        to: LEADS.0.into(),
+        to_text: LEADS.1,
+    };
+    page.fill(app, StatusCode::NOT_FOUND)
 }

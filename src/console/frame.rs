@@ -1,5 +1,7 @@
 //! What stands around every page: who is signed in, where they are, what was just done.
 
+use domain::id::LeadId;
+use domain::status::Status;
 use domain::store::bell;
 use serde::Serialize;
 use sqlx::PgConnection;
@@ -8,7 +10,7 @@ use super::words;
 use crate::commands::Refused;
 use crate::web::session::Session;
 
-/// The bell counts no further.
+/// Most unread news that the bell counts.
 pub(super) const COUNTED_TO: i64 = 100;
 
 /// The frame of a page.
@@ -26,6 +28,16 @@ pub(super) struct Frame {
     may_operate: bool,
     /// What was just done.
     said: Option<String>,
+    /// How it is undone, if one click can.
+    undo: Option<Undo>,
+}
+
+/// A status as it was before.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+struct Undo {
+    lead: LeadId,
+    status: Status,
+    text: &'static str,
 }
 
 impl Frame {
@@ -41,7 +53,12 @@ impl Frame {
         let unread = bell::unread(db, member.org, member.user, COUNTED_TO).await?;
         let said = url::form_urlencoded::parse(query.as_bytes())
             .find(|(name, _)| name == "said")
-            .and_then(|(_, said)| words::said(&said));
+            .map_or_else(String::new, |(_, said)| said.into_owned());
+        let undo = undo(&said);
+        let said = match &undo {
+            Some(_) => words::said("status"),
+            None => words::said(&said),
+        };
         Ok(Self {
             title: title.into(),
             place,
@@ -53,8 +70,24 @@ impl Frame {
             may_edit: session.may_edit(),
             may_operate: session.may_operate(),
             said,
+            undo,
         })
     }
+}
+
+/// Word that a lead's status was changed, and what it was.
+pub(super) fn status_said(lead: LeadId, was: Status) -> String {
+    format!("status.{lead}.{was}")
+}
+
+fn undo(said: &str) -> Option<Undo> {
+    let (lead, status) = said.strip_prefix("status.")?.split_once('.')?;
+    let status: Status = status.parse().ok()?;
+    Some(Undo {
+        lead: lead.parse().ok()?,
+        status,
+        text: words::status(status),
+    })
 }
 
 /// At most two letters that stand for a name.
@@ -87,15 +120,20 @@ pub(super) fn address(path: &str, query: &str) -> String {
     }
 }
 
-/// The page of ours that a form names to go back to, with word of what was done; `usual` if it names none of ours.
-pub(super) fn back(sent: &str, usual: &str, said: &str) -> String {
-    let ours = ["/dashboard/crm", "/ops"];
-    let fits = ours.iter().any(|start| {
+/// Whether `sent` is the address of a page of the console: nobody is sent anywhere else.
+pub(super) fn is_ours(sent: &str) -> bool {
+    let fits = ["/dashboard/crm", "/ops"].iter().any(|start| {
         sent.strip_prefix(start)
             .is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?']))
     });
-    let clean = !sent.contains(['\\', '\r', '\n', '#']) && sent.is_ascii();
-    let to = if fits && clean { sent } else { usual };
+    fits && sent
+        .chars()
+        .all(|c| c.is_ascii_graphic() && !"\\\"#".contains(c))
+}
+
+/// The page of ours that a form names to go back to, with word of what was done; `usual` if it names none of ours.
+pub(super) fn back(sent: &str, usual: &str, said: &str) -> String {
+    let to = if is_ours(sent) { sent } else { usual };
     let (path, query) = to.split_once('?').unwrap_or((to, ""));
     let query = without(query, &["said"]);
     let said = format!("said={said}");
@@ -110,6 +148,35 @@ pub(super) fn back(sent: &str, usual: &str, said: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn our_pages_are_told_from_what_looks_like_them() {
+        for ours in [
+            "/ops",
+            "/ops/jobs/7",
+            "/ops?said=x",
+            "/dashboard/crm",
+            "/dashboard/crm/leads?q=a%20b",
+        ] {
+            assert!(is_ours(ours), "{ours}");
+        }
+        for foreign in [
+            "",
+            "/",
+            "ops",
+            "/opsx",
+            "/ops.evil.example",
+            "/dashboard/crmX",
+            "/dashboard/crm@evil.example",
+            "/ops\\evil",
+            "/ops#x",
+            "/ops x",
+            "/ops/\r\nSet-Cookie: a",
+            "/ops/ä",
+        ] {
+            assert!(!is_ours(foreign), "{foreign}");
+        }
+    }
 
     #[test]
     fn a_form_leads_back_to_our_pages_only() {
@@ -128,6 +195,16 @@ mod tests {
         ] {
             assert_eq!(to(foreign), "/ops?said=done", "{foreign}");
         }
+    }
+
+    #[test]
+    fn a_status_is_undone_by_the_word_that_says_it() {
+        let lead = LeadId::new();
+        let found = undo(&status_said(lead, Status::Contacted)).unwrap();
+        assert_eq!((found.lead, found.status), (lead, Status::Contacted));
+        assert_eq!(undo("status"), None);
+        assert_eq!(undo(&format!("status.{lead}.best")), None);
+        assert_eq!(undo("status.x.new"), None);
     }
 
     #[test]

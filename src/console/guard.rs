@@ -7,12 +7,15 @@ use axum::response::{IntoResponse, Response};
 
 use super::Failed;
 use super::failed::ProblemPage;
+use super::referer::page_before;
 use crate::app::App;
 use crate::commands::Refused;
 use crate::web::session::same_origin;
 
 pub(super) async fn guard(State(app): State<App>, request: Request, next: Next) -> Response {
     let is_safe = request.method().is_safe();
+    let path = request.uri().path().to_owned();
+    let before = page_before(request.headers()).filter(|_| !is_safe);
     let mut response = if is_safe || same_origin(&app.config, request.headers()) {
         next.run(request).await
     } else {
@@ -20,7 +23,8 @@ pub(super) async fn guard(State(app): State<App>, request: Request, next: Next) 
     };
     if let Some(page) = response.extensions_mut().remove::<ProblemPage>() {
         let headers = std::mem::take(response.headers_mut());
-        let filled = page.fill(&app, response.status());
+        let status = response.status();
+        let filled = page.at(&path, before, status).fill(&app, status);
         response = filled;
         for (name, value) in &headers {
             if *name == header::RETRY_AFTER {

@@ -10,6 +10,7 @@ mod now;
 mod row;
 
 use axum::Router;
+use axum::response::Redirect;
 use axum::routing::{get, post};
 use domain::store::Tx;
 use uuid::Uuid;
@@ -23,7 +24,10 @@ pub(super) fn router() -> Router<App> {
     Router::new()
         .route("/ops", get(now::show))
         .route("/ops/jobs", get(jobs::list))
-        .route("/ops/jobs/act", post(act::act))
+        .route(
+            "/ops/jobs/act",
+            post(act::act).get(async || Redirect::to(filter::PATH)),
+        )
         .route("/ops/jobs/{id}", get(job::show))
 }
 
@@ -48,7 +52,7 @@ impl Sight {
         self.lane.is_none() || self.lane == lane
     }
 
-    /// A transaction that sees the queue, and of the orgs no more than they may.
+    /// A transaction that sees the queue, and only those orgs that they may see.
     async fn begin(self, app: &App, session: &Session) -> sqlx::Result<Tx> {
         match self.lane {
             None => app.db.platform().await,

@@ -9,8 +9,10 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use axum_extra::extract::CookieJar;
+use domain::normalise::{self, is_email};
+use domain::session::token_hash;
 use domain::store::sessions;
-use jobs::{SendSignInLink, token_hash};
+use jobs::SendSignInLink;
 use queue::enqueue;
 use serde::Serialize;
 
@@ -18,8 +20,8 @@ use super::Failed;
 use super::words;
 use crate::app::App;
 use crate::commands::Refused;
+use crate::console::frame::is_ours;
 use crate::console::posted::{Fields, Posted};
-use crate::intake::text::is_email;
 use crate::web::client::Client;
 use crate::web::rate_limit::Wait;
 use crate::web::session::{Session, no_cookie};
@@ -92,7 +94,7 @@ async fn ask(
         app.views.page(status, "console/door.html", &page)
     };
     if let Err(Wait(seconds)) = app.limits.sign_in(client.ip) {
-        let problem = format!("That was often. Please try again in {seconds} seconds.");
+        let problem = format!("Too many tries. Please try again in {seconds} seconds.");
         let mut response = refused(StatusCode::TOO_MANY_REQUESTS, problem);
         response
             .headers_mut()
@@ -104,7 +106,7 @@ async fn ask(
         return Ok(refused(StatusCode::UNPROCESSABLE_ENTITY, problem));
     }
     // One mailbox is not flooded from many addresses; who asks is not told.
-    if app.limits.sign_in_to(&email.to_lowercase()).is_ok() {
+    if app.limits.sign_in_to(&normalise::address(email)).is_ok() {
         let job = SendSignInLink {
             email: email.to_owned(),
         };
@@ -122,7 +124,7 @@ async fn ask(
 
 async fn sent(State(app): State<App>) -> Response {
     let page = DoorPage {
-        title: "Look into your mail",
+        title: "Check your mail",
         state: "sent",
         ..DoorPage::default()
     };
@@ -184,9 +186,9 @@ fn dead(app: &App) -> Response {
 
 /// Only pages of ours are gone on to.
 fn next(sent: &str) -> String {
-    let ours = sent.starts_with("/dashboard/crm") || sent.starts_with("/ops");
-    let plain = |c: char| c.is_ascii_graphic() && !"\\\";,".contains(c);
-    if ours && sent.len() < 1_000 && sent.chars().all(plain) {
+    // It is kept in a cookie, whose value these would end.
+    let fits = sent.len() < 1_000 && !sent.contains([';', ',']);
+    if is_ours(sent) && fits {
         sent.to_owned()
     } else {
         String::new()

@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use crate::app::App;
 use crate::commands::Refused;
 use crate::console::Failed;
+use crate::console::referer::page_before;
 use crate::web::session::Session;
 
 /// Lets those go on who may change leads.
@@ -58,10 +59,12 @@ impl FromRequestParts<App> for Session {
                 .uri
                 .path_and_query()
                 .map_or("/", |asked| asked.as_str());
-            let back = if parts.method == Method::GET {
-                asked
-            } else {
-                "/dashboard/crm"
+            let before = page_before(&parts.headers);
+            let back = match &before {
+                _ if parts.method == Method::GET => asked,
+                // What was typed there is kept by the page for when it is seen again.
+                Some(before) => before,
+                None => "/dashboard/crm",
             };
             let query = url::form_urlencoded::Serializer::new(String::new())
                 .append_pair("next", back)

@@ -2,6 +2,7 @@
 
 use domain::contact::ContactMethod;
 use domain::lead::{CaptureChannel, EnrichmentStatus, SourceCategory};
+use domain::normalise::capitalised;
 use domain::score::Band;
 use domain::status::{Class, Status};
 use serde::Serialize;
@@ -142,14 +143,7 @@ pub(super) fn method(method: ContactMethod) -> &'static str {
 
 /// A code with its first letter large and its underscores gone.
 pub(super) fn spoken(code: &str) -> String {
-    sentence(&code.replace(['_', '.'], " "))
-}
-
-/// The same with its first letter large.
-pub(super) fn sentence(text: &str) -> String {
-    let mut letters = text.chars();
-    let first = letters.next().map(|first| first.to_uppercase().to_string());
-    first.unwrap_or_default() + letters.as_str()
+    capitalised(&code.replace(['_', '.'], " "))
 }
 
 /// A reason for a score.
@@ -167,6 +161,20 @@ pub(super) fn factor(key: &str) -> String {
             Some((_, name)) => spoken(name),
             None => spoken(key),
         },
+    }
+}
+
+/// What a score was calculated for, after "because of".
+pub(super) fn cause(trigger: &str) -> String {
+    match trigger {
+        "created" => "its coming in".into(),
+        "refresh" => "the nightly run".into(),
+        "behaviour" => "what the lead did".into(),
+        "enrichment" => "what providers told".into(),
+        "manual" => "a change by hand".into(),
+        "profile_change" => "new rules".into(),
+        "import" => "an import".into(),
+        other => spoken(other).to_lowercase(),
     }
 }
 
@@ -191,7 +199,7 @@ pub(super) fn said(word: &str) -> Option<String> {
         "note" => "The note is in the timeline.".into(),
         "read" => "Marked as read.".into(),
         "retried" => format!("Running {jobs} again."),
-        "cancelled" => format!("Called off {jobs}."),
+        "cancelled" => format!("Cancelled {jobs}."),
         "deleted" => format!("Removed {jobs}."),
         "nothing" => "Nothing was done: none of the chosen jobs could be.".into(),
         "signed_out" => "You are signed out.".into(),
@@ -199,16 +207,25 @@ pub(super) fn said(word: &str) -> Option<String> {
     })
 }
 
-/// So many of something in minor units, with its currency.
-pub(super) fn money(minor: i64, currency: &str) -> String {
-    let digits = (minor / 100).unsigned_abs().to_string();
+/// A number with a comma before every third digit.
+pub(super) fn grouped(number: i64) -> String {
+    let digits = number.unsigned_abs().to_string();
     let mut grouped = String::with_capacity(digits.len() + digits.len() / 3);
+    if number < 0 {
+        grouped.push('−');
+    }
     for (place, digit) in digits.chars().enumerate() {
         if place > 0 && (digits.len() - place).is_multiple_of(3) {
             grouped.push(',');
         }
         grouped.push(digit);
     }
+    grouped
+}
+
+/// So many of something in minor units, with its currency.
+pub(super) fn money(minor: i64, currency: &str) -> String {
+    let grouped = grouped((minor / 100).abs());
     let cents = (minor % 100).abs();
     let sign = if minor < 0 { "−" } else { "" };
     if cents == 0 {
@@ -225,7 +242,7 @@ mod tests {
     #[test]
     fn only_our_own_words_are_said() {
         assert_eq!(said("retried.3").unwrap(), "Running 3 jobs again.");
-        assert_eq!(said("cancelled.1").unwrap(), "Called off 1 job.");
+        assert_eq!(said("cancelled.1").unwrap(), "Cancelled 1 job.");
         assert_eq!(said("<script>"), None);
         assert_eq!(said("retried.many"), None);
     }

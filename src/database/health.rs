@@ -9,11 +9,11 @@ use std::time::{Duration, Instant};
 
 use sqlx::{Executor, PgConnection};
 
-/// A connection idle for longer than this may have died without our noticing.
+/// How long a connection may be idle before it may have died without our noticing.
 const IDLE: Duration = Duration::from_secs(1);
 /// How often a busy pool asks through whichever connection is at hand.
 const EVERY: Duration = Duration::from_secs(1);
-/// For how long every connection is asked after one of them was of no use.
+/// How long every connection is asked after one of them was of no use.
 const SUSPICION: Duration = Duration::from_secs(10);
 /// How long an answer may take before the connection counts as dead.
 const PATIENCE: Duration = Duration::from_secs(2);

@@ -104,13 +104,16 @@ async fn one(
     }
 }
 
-/// The HTML part by itself, for a frame in which nothing runs.
+/// The HTML part by itself: in a frame or alone, nothing runs in it, and its links open elsewhere.
 async fn html(Extension(sink): Extension<Sink>, Path(number): Path<u64>) -> Response {
     let letter = sink.mail(number).map(|mail| Letter::read(&mail));
     let Some(html) = letter.and_then(|letter| letter.html) else {
         return StatusCode::NOT_FOUND.into_response();
     };
-    let policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'self'; sandbox";
+    let html = html.replacen("<head>", "<head><base target=\"_blank\">", 1);
+    // Our page around it may measure it; without scripts it can do nothing with where it comes from.
+    let policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'self'; \
+                  sandbox allow-same-origin allow-popups allow-popups-to-escape-sandbox";
     let headers = [
         (
             header::CONTENT_TYPE,

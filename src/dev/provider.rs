@@ -9,7 +9,7 @@ use axum::extract::Query;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use domain::normalise;
+use domain::normalise::{self, capitalised};
 use serde::Deserialize;
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -60,10 +60,7 @@ async fn answer(Query(asked): Query<Asked>) -> Response {
         usize::from(digest[0]) % among
     };
     let name = domain.split('.').next().unwrap_or(&domain);
-    let mut letters = name.chars();
-    let company = letters.next().map_or_else(String::new, |first| {
-        format!("{}{}", first.to_uppercase(), letters.as_str())
-    });
+    let company = capitalised(name);
     Json(json!({
         "person": {
             "job_title": TITLES[pick(&whom, 1, TITLES.len())],

@@ -28,10 +28,12 @@ const FORM: &str = "demo-contact";
 
 /// Who runs the demo org, and this machine's platform.
 pub const OWNER: &str = "owner@demo.example";
+/// One of the reps among whom its leads go round.
+pub const REP: &str = "mira@demo.example";
 
 const PEOPLE: [(&str, &str, Role); 3] = [
     ("Owner", OWNER, Role::Owner),
-    ("Mira Rep", "mira@demo.example", Role::Member),
+    ("Mira Rep", REP, Role::Member),
     ("Jonas Rep", "jonas@demo.example", Role::Member),
 ];
 
@@ -132,6 +134,8 @@ pub struct Demo {
 /// The demo org, made if this is the first run on these data in `dir`.
 pub async fn ensure(app: &App, dir: &Path) -> Result<Demo> {
     let mut tx = app.db.platform().await?;
+    // Another run may begin on the same data at this very moment.
+    orgs::lock_slug(&mut tx, SLUG).await?;
     let known = orgs::find_by_slug(&mut tx, SLUG).await?;
     let remembered = std::fs::read(dir.join(REMEMBERED)).ok();
     let remembered = remembered.and_then(|bytes| serde_json::from_slice::<Demo>(&bytes).ok());
@@ -234,16 +238,19 @@ async fn send(app: &App, org: OrgId, sample: &Sample) -> Result<()> {
         received_at: app.clock.now(),
     };
     let tx = app.db.org(org).await?;
-    keep(app, tx, &event).await?;
+    keep(&app.wake, tx, &event).await?;
     Ok(())
 }
 
+/// Puts the whole file in place at once: another run may be reading it, or writing its own.
 fn remember(dir: &Path, demo: &Demo) -> Result<()> {
     use std::io::Write;
     use std::os::unix::fs::OpenOptionsExt;
+    let unfinished = dir.join(format!(".{REMEMBERED}.{}", std::process::id()));
     let mut options = std::fs::OpenOptions::new();
     options.write(true).create(true).truncate(true).mode(0o600);
-    let mut file = options.open(dir.join(REMEMBERED))?;
+    let mut file = options.open(&unfinished)?;
     file.write_all(&serde_json::to_vec(demo)?)?;
+    std::fs::rename(unfinished, dir.join(REMEMBERED))?;
     Ok(())
 }

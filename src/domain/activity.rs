@@ -34,7 +34,7 @@ text_enum! {
         Assignment = "assignment",
         /// A provider was asked.
         Enrichment = "enrichment",
-        /// Scored anew.
+        /// Scored again.
         ScoreChange = "score_change",
         /// Posted a form.
         FormSubmit = "form_submit",

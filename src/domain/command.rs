@@ -13,6 +13,7 @@ mod log_contact;
 mod move_stage;
 mod rescore_org;
 mod score_lead;
+mod sign_in_link;
 mod transition;
 mod update_lead;
 
@@ -26,6 +27,7 @@ pub use log_contact::{Contacted, log_contact};
 pub use move_stage::{StageMoved, move_stage};
 pub use rescore_org::{Chunk, rescore_chunk};
 pub use score_lead::{Scored, record_score};
+pub use sign_in_link::new_sign_in_link;
 pub use transition::{Moved, Transition, accept, recycle, transition};
 pub use update_lead::{Updated, update_lead};
 
@@ -57,7 +59,7 @@ pub enum CommandError {
     #[error("a lead with this e-mail address exists")]
     Taken,
     /// The lead changed since the caller read it; this is its version now.
-    #[error("the lead was changed meanwhile, its version is {0} now")]
+    #[error("the lead was changed in the meantime; its version is now {0}")]
     Stale(i32),
     /// Some field cannot be taken.
     #[error("{field} {why}")]
@@ -100,7 +102,7 @@ async fn lock(db: &mut PgConnection, act: &Act, lead: LeadId) -> Result<Lead, Co
 fn difference(before: &Details, after: &Details) -> (Map<String, Value>, Map<String, Value>) {
     let object = |details: &Details| match serde_json::to_value(details) {
         Ok(Value::Object(map)) => map,
-        _ => Map::new(),
+        other => unreachable!("the details of a lead are a JSON object, not {other:?}"),
     };
     let (before, after) = (object(before), object(after));
     let differs = |key: &String| before.get(key) != after.get(key);

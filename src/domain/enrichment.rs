@@ -39,14 +39,14 @@ impl Outcome {
             Self::Matched => EnrichmentStatus::Done,
             Self::NotFound => EnrichmentStatus::NotFound,
             Self::Blocked => EnrichmentStatus::Skipped,
-            Self::RateLimited | Self::OutOfCredits => EnrichmentStatus::Queued,
-            Self::AuthError | Self::InvalidInput | Self::Error => EnrichmentStatus::Failed,
+            Self::RateLimited | Self::OutOfCredits | Self::AuthError => EnrichmentStatus::Queued,
+            Self::InvalidInput | Self::Error => EnrichmentStatus::Failed,
         }
     }
 
     /// The answer will be the same tomorrow.
     pub fn is_settled(self) -> bool {
-        matches!(self, Self::Matched | Self::NotFound)
+        matches!(self, Self::Matched | Self::NotFound | Self::Blocked)
     }
 }
 

@@ -20,6 +20,7 @@ pub mod mql;
 pub mod normalise;
 pub mod org;
 pub mod score;
+pub mod session;
 pub mod stage;
 pub mod status;
 pub mod store;

@@ -5,6 +5,8 @@
 //!    ▲          │           ├──────► failed      the server said no for good
 //!    └─ deferred ◄──────────┤                    it said later, or nobody can have it
 //!                           └──────► unknown     it may have it: no reply to the end of the message
+//!                                       │
+//!                                       └──► assumed_sent   nothing was heard of it in a day
 //! ```
 //!
 //! A row in `sending` has provably not left. One in `handoff` may have, so whoever finds it there after a crash must not
@@ -41,6 +43,8 @@ text_enum! {
         Cancelled = "cancelled",
         /// The server may have it.
         Unknown = "unknown",
+        /// It may have had it for a day, and nobody has heard otherwise.
+        AssumedSent = "assumed_sent",
     }
 }
 

@@ -52,7 +52,15 @@ const FREE_MAIL: [&str; 40] = [
 /// The address as it is compared, if it is one at all.
 pub fn email(text: &str) -> Option<String> {
     let text = text.trim();
-    (text.len() <= 320 && EmailAddress::from_str(text).is_ok()).then(|| text.to_lowercase())
+    (text.len() <= 320 && EmailAddress::from_str(text).is_ok()).then(|| address(text))
+}
+
+/// What an address is looked up by, whether or not it is a good one: the only spelling that is stored and compared.
+///
+/// Letter by letter, so that what a letter becomes does not hang on its neighbours; a final sigma is a sigma.
+pub fn address(text: &str) -> String {
+    let lower = text.trim().chars().flat_map(char::to_lowercase);
+    lower.map(|c| if c == 'ς' { 'σ' } else { c }).collect()
 }
 
 /// What stands behind the `@`, in lower case.
@@ -172,11 +180,139 @@ pub fn json(value: Value) -> Value {
     }
 }
 
+/// Whether any text inside `value` holds the NUL character.
+pub fn holds_nul(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains('\0'),
+        Value::Array(items) => items.iter().any(holds_nul),
+        Value::Object(object) => object
+            .iter()
+            .any(|(key, value)| key.contains('\0') || holds_nul(value)),
+        _ => false,
+    }
+}
+
+/// `text` on one line: what controls the flow of text becomes a space, ends are trimmed.
+pub fn one_line(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    for word in text.split(|c: char| c.is_control() || c == '\u{2028}' || c == '\u{2029}') {
+        let word = word.trim();
+        if !word.is_empty() {
+            if !line.is_empty() {
+                line.push(' ');
+            }
+            line.push_str(word);
+        }
+    }
+    line
+}
+
+/// `text` with line ends of one kind and no other control characters, ends trimmed.
+pub fn many_lines(text: &str) -> String {
+    text.replace("\r\n", "\n")
+        .replace('\r', "\n")
+        .chars()
+        .filter(|c| !c.is_control() || matches!(c, '\n' | '\t'))
+        .collect::<String>()
+        .trim()
+        .to_owned()
+}
+
+/// Whether `text` is an address that mail can be sent to over the internet.
+///
+/// Quoted local parts and address literals are legal and never those of a lead; they count as slips.
+pub fn is_email(text: &str) -> bool {
+    let Some((local, domain)) = text.rsplit_once('@') else {
+        return false;
+    };
+    let local_char = |c: char| c.is_alphanumeric() || "!#$%&'*+/=?^_`{|}~.-".contains(c);
+    let dotted =
+        |part: &str| !part.starts_with('.') && !part.ends_with('.') && !part.contains("..");
+    let label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label.chars().all(|c| c.is_alphanumeric() || c == '-')
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    let top = domain.rsplit('.').next().unwrap_or_default();
+    text.len() <= 254
+        && (1..=64).contains(&local.len())
+        && local.chars().all(local_char)
+        && dotted(local)
+        && domain.contains('.')
+        && domain.split('.').all(label)
+        && top.chars().count() >= 2
+        && !top.chars().all(|c| c.is_ascii_digit())
+}
+
+/// `text` with its first letter large.
+pub fn capitalised(text: &str) -> String {
+    let mut letters = text.chars();
+    let first = letters.next().map(char::to_uppercase);
+    first.into_iter().flatten().chain(letters).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn a_line_keeps_its_words() {
+        assert_eq!(
+            one_line("  Ada\r\nBcc: x@y.z \t Lovelace\u{2028}"),
+            "Ada Bcc: x@y.z Lovelace"
+        );
+        assert_eq!(
+            one_line("{{ 7*7 }} <b>O'Neil</b>"),
+            "{{ 7*7 }} <b>O'Neil</b>"
+        );
+        assert_eq!(one_line(" \n "), "");
+    }
+
+    #[test]
+    fn lines_end_alike() {
+        assert_eq!(many_lines(" a\r\nb\rc\u{7}\n"), "a\nb\nc");
+    }
+
+    #[test]
+    fn an_address_is_told_from_a_slip() {
+        for good in [
+            "a@b.co",
+            "jane.o'neil+x@sub.example.com",
+            "jürgen@exämple.de",
+        ] {
+            assert!(is_email(good), "{good}");
+        }
+        for bad in [
+            "",
+            "a",
+            "a@b",
+            "@b.co",
+            "a@",
+            "a b@c.de",
+            "a@b..de",
+            ".a@b.de",
+            "a.@b.de",
+            "a@-b.de",
+            "a@b.c",
+            "a@1.2.3.4",
+            "a@b.de\r\nBcc: c@d.ef",
+            "<a@b.de>",
+            "\"a b\"@c.de",
+            "a@b@c.de,",
+            "a@b.de,c@d.ef",
+        ] {
+            assert!(!is_email(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_first_letter_is_made_large_whatever_it_is() {
+        let made = ["paid ads", "Ada", "", "élan", "ßa", "1st"].map(capitalised);
+        assert_eq!(made, ["Paid ads", "Ada", "", "Élan", "SSa", "1st"]);
+    }
 
     #[test]
     fn the_list_of_free_mail_is_sorted_for_its_search() {

@@ -3,7 +3,6 @@
 pub mod api_keys;
 pub mod bell;
 pub mod companies;
-pub mod dashboard;
 pub mod enrichment;
 pub mod events;
 pub mod follow_ups;

@@ -1,12 +1,13 @@
 //! The one transaction between a sender and our answer: event and job, commit, then success.
 
+use std::sync::Arc;
+
 use domain::id::IntakeEventId;
 use domain::store::Tx;
 use domain::store::intake_events::{self, NewEvent};
 use jobs::ProcessIntake;
-use queue::enqueue;
+use queue::{Wake, enqueue};
 
-use crate::app::App;
 use crate::web::outage::is_outage;
 
 /// What became of an event.
@@ -25,7 +26,7 @@ pub enum Kept {
 pub enum NotKept {
     /// The database is not there just now; the sender is to try again.
     #[error("the database cannot be reached")]
-    Outage(#[source] sqlx::Error),
+    Outage(#[source] Arc<sqlx::Error>),
     /// Our mistake.
     #[error("the submission could not be kept")]
     Broken(#[source] anyhow::Error),
@@ -34,7 +35,7 @@ pub enum NotKept {
 impl From<sqlx::Error> for NotKept {
     fn from(error: sqlx::Error) -> Self {
         if is_outage(&error) {
-            Self::Outage(error)
+            Self::Outage(Arc::new(error))
         } else {
             Self::Broken(error.into())
         }
@@ -50,17 +51,10 @@ impl From<queue::EnqueueError> for NotKept {
     }
 }
 
-/// Keep `event` and leave the job that makes a lead of it; what came before under the same key is left as it is.
-pub async fn keep(app: &App, mut tx: Tx, event: &NewEvent<'_>) -> Result<Kept, NotKept> {
+/// Keeps `event` and leaves the job that makes a lead of it; what came before under the same key is left as it is.
+pub async fn keep(wake: &Wake, mut tx: Tx, event: &NewEvent<'_>) -> Result<Kept, NotKept> {
     if !intake_events::insert(&mut tx, event).await? {
-        let found =
-            intake_events::find_by_key(&mut tx, event.org, event.provider, event.dedupe_key);
-        let (id, submission) = found.await?.ok_or(sqlx::Error::RowNotFound)?;
-        return Ok(if submission == *event.submission {
-            Kept::Same(id)
-        } else {
-            Kept::Other(id)
-        });
+        return before(&mut tx, event).await;
     }
     if !event.spam {
         let job = ProcessIntake {
@@ -70,8 +64,24 @@ pub async fn keep(app: &App, mut tx: Tx, event: &NewEvent<'_>) -> Result<Kept, N
         enqueue(&mut tx, &job).await?;
     }
     tx.commit().await?;
-    app.wake.notify();
-    metrics::counter!("leadmill_intake_events_total", "provider" => event.provider.to_owned())
-        .increment(1);
+    wake.notify();
+    count(event.provider);
     Ok(Kept::New(event.id))
+}
+
+/// What was kept before under the key of `event`.
+pub(super) async fn before(tx: &mut Tx, event: &NewEvent<'_>) -> Result<Kept, NotKept> {
+    let found = intake_events::find_by_key(tx, event.org, event.provider, event.dedupe_key);
+    let (id, submission) = found.await?.ok_or(sqlx::Error::RowNotFound)?;
+    Ok(if submission == *event.submission {
+        Kept::Same(id)
+    } else {
+        Kept::Other(id)
+    })
+}
+
+/// One more event is kept.
+pub(super) fn count(provider: &str) {
+    metrics::counter!("leadmill_intake_events_total", "provider" => provider.to_owned())
+        .increment(1);
 }

@@ -1,7 +1,6 @@
 //! `/f/{token}`: a website's form posts a lead.
 
 mod answer;
-mod decode;
 mod page;
 mod post;
 mod question;
@@ -12,7 +11,6 @@ use axum::routing::get;
 
 use crate::app::App;
 
-pub use decode::{Decoded, Encoding, decode};
 pub use read::{Sent, read, values};
 
 /// The routes of this module.

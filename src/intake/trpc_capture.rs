@@ -2,13 +2,14 @@
 
 use domain::id::{IntakeEventId, OrgId};
 use domain::lead::SourceCategory;
-use domain::store::intake_events::{self, NewEvent};
+use domain::normalise;
+use domain::store::intake_events::NewEvent;
 use domain::submission::Submission;
 use serde_json::{Map, Value, json};
 use tracing::{error, warn};
 
-use super::accept::{Kept, NotKept, keep};
-use super::text;
+use super::accept::{Kept, NotKept};
+use super::together::Answer;
 use crate::app::App;
 use crate::web::trpc::Context;
 use crate::web::trpc::error::{Code, Failed};
@@ -23,17 +24,17 @@ const CLICK_IDS: [(&str, &str); 7] = [
     ("liFatId", "li_fat_id"),
     ("ttclid", "ttclid"),
 ];
-const NAME: usize = 200;
+pub(super) const NAME: usize = 200;
 const EMAIL: usize = 320;
-const PHONE: usize = 50;
-const ADDRESS: usize = 2_000;
-const MESSAGE: usize = 10_000;
+pub(super) const PHONE: usize = 50;
+pub(super) const ADDRESS: usize = 2_000;
+pub(super) const MESSAGE: usize = 10_000;
 const UTM: usize = 500;
 const MOST_CUSTOM_FIELDS: usize = 100;
 /// The largest whole number that JavaScript holds exactly.
 const MOST_VALUE: i64 = 9_007_199_254_740_991;
 
-/// Read the input, keep it, and tell the caller the id of the submission: the same answer for a new lead, a known one
+/// Reads the input, keeps it, and tells the caller the id of the submission: the same answer for a new lead, a known one
 /// and spam, so that nobody learns who is known.
 pub async fn accept(app: &App, context: &Context, input: Option<&Value>) -> Result<Value, Failed> {
     let client = &context.client;
@@ -81,13 +82,6 @@ async fn keep_capture(
     capture: &Capture,
 ) -> Result<Option<Kept>, Refused> {
     let Context { client, body, .. } = context;
-    let mut tx = app.db.org(capture.org).await?;
-    if !intake_events::is_served(&mut tx, capture.org).await? {
-        return Ok(None);
-    }
-    let allowed = app.limits.org(capture.org.uuid());
-    allowed.map_err(|wait| Refused::TooMany(wait.0))?;
-
     let id = IntakeEventId::new();
     let key = match client.idempotency_key() {
         Some(key) => format!("key:{key}:{}", context.index),
@@ -113,7 +107,11 @@ async fn keep_capture(
         spam: capture.spam,
         received_at: app.clock.now(),
     };
-    Ok(Some(keep(app, tx, &event).await?))
+    match app.arrivals.keep(&event).await? {
+        Answer::Kept(kept) => Ok(Some(kept)),
+        Answer::NotServed => Ok(None),
+        Answer::TooMany(seconds) => Err(Refused::TooMany(seconds)),
+    }
 }
 
 /// A lead as the caller described it, and for whom.
@@ -127,7 +125,7 @@ pub struct Capture {
     pub spam: bool,
 }
 
-/// Read an input, or name every mistake in it.
+/// Reads an input, or names every mistake in it.
 pub fn parse(input: Option<&Value>) -> Result<Capture, Vec<Issue>> {
     let Some(Value::Object(input)) = input else {
         return Err(vec![Issue::wrong_type("", "object", input)]);
@@ -227,7 +225,7 @@ impl<'a> Reader<'a> {
     }
 
     fn email(&mut self) -> Option<String> {
-        // A line break inside an address is no slip to mend but an attempt on the head of a mail.
+        // A line break inside an address is not a slip to correct but an attack on the head of a mail.
         if let Some(Value::String(raw)) = self.input.get("email")
             && raw.trim().contains(['\r', '\n'])
         {
@@ -235,7 +233,7 @@ impl<'a> Reader<'a> {
             return None;
         }
         let email = self.required("email", EMAIL)?;
-        if !text::is_email(&email) {
+        if !normalise::is_email(&email) {
             self.issues.push(Issue::invalid_string("email", "email"));
             return None;
         }
@@ -256,11 +254,11 @@ impl<'a> Reader<'a> {
     }
 
     fn line(&mut self, field: &'static str, most: usize) -> Option<String> {
-        self.text(field, most, text::one_line)
+        self.text(field, most, normalise::one_line)
     }
 
     fn lines(&mut self, field: &'static str, most: usize) -> Option<String> {
-        self.text(field, most, text::many_lines)
+        self.text(field, most, normalise::many_lines)
     }
 
     fn text(
@@ -315,7 +313,7 @@ impl<'a> Reader<'a> {
             Some(Value::Object(fields)) => {
                 let nul = fields
                     .iter()
-                    .find(|(key, value)| key.contains('\0') || holds_nul(value))
+                    .find(|(key, value)| key.contains('\0') || normalise::holds_nul(value))
                     .map(|(key, _)| format!("customFields.{}", key.replace('\0', "")));
                 match nul {
                     Some(field) => Issue::nul(&field),
@@ -334,16 +332,4 @@ fn source_names() -> Vec<&'static str> {
         .iter()
         .map(|source| source.as_str())
         .collect()
-}
-
-/// Whether any text inside `value` holds the NUL character.
-pub fn holds_nul(value: &Value) -> bool {
-    match value {
-        Value::String(text) => text.contains('\0'),
-        Value::Array(items) => items.iter().any(holds_nul),
-        Value::Object(object) => object
-            .iter()
-            .any(|(key, value)| key.contains('\0') || holds_nul(value)),
-        _ => false,
-    }
 }

@@ -18,7 +18,7 @@ pub(crate) struct Account {
 }
 
 impl Account {
-    /// The user for a cluster whose data are, or will be, in `data`.
+    /// The user for a cluster whose data is, or will be, in `data`.
     ///
     /// Root becomes the owner of existing data, else `postgres`, else `nobody`: initdb refuses root and any uid without an
     /// entry in the user database.

@@ -43,7 +43,9 @@ impl Search {
     /// Everywhere that this machine may have a Postgres, as the environment says.
     pub fn system() -> Self {
         Self {
-            named: std::env::var_os("LEADMILL_PG_BIN").map(PathBuf::from),
+            named: std::env::var_os("LEADMILL_PG_BIN")
+                .filter(|dir| !dir.is_empty())
+                .map(PathBuf::from),
             pg_config: true,
             path: std::env::var_os("PATH"),
             places: PLACES.iter().map(|place| (*place).to_owned()).collect(),

@@ -14,13 +14,16 @@ pub enum Error {
     /// The data were made by another major version than any that was found.
     #[error(
         "the data in {} were made by PostgreSQL {major}, and no PostgreSQL {major} was found\n\
-         Install that version, or move the directory away to begin with an empty one.", .data.display()
+         {}Install that version, or move the directory away to begin with an empty one.",
+        .data.display(), lines(.fetch)
     )]
     OtherMajor {
         /// The data directory.
         data: PathBuf,
         /// The major version that made it.
         major: u32,
+        /// Why nothing was fetched, or how each attempt failed.
+        fetch: Vec<String>,
     },
     /// Root has no user to run Postgres as.
     #[error(
@@ -82,6 +85,14 @@ impl Error {
     }
 }
 
+/// What became of the attempts to fetch, a line each.
+fn lines(fetch: &[String]) -> String {
+    fetch
+        .iter()
+        .map(|line| format!("  fetch: {line}\n"))
+        .collect()
+}
+
 /// Where binaries were looked for, what was wrong with those found, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NotFound {
@@ -107,9 +118,7 @@ impl fmt::Display for NotFound {
         for (place, reason) in &self.refused {
             writeln!(f, "  found: {}: {reason}", place.display())?;
         }
-        for line in &self.fetch {
-            writeln!(f, "  fetch: {line}")?;
-        }
+        f.write_str(&lines(&self.fetch))?;
         writeln!(f, "Do one of these, then run the same command again:")?;
         for (system, name, advice) in ADVICE {
             if self.system == *system || self.system == System::Other {

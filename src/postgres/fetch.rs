@@ -4,8 +4,10 @@
 //! directory and run from there.
 
 mod apt;
+mod bar;
 mod npm;
 
+use std::ffi::OsStr;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -35,8 +37,31 @@ impl Fetch {
     }
 }
 
-/// Fetches binaries into `cache` by the first way that works; gives what there is to say of those that did not.
-pub(crate) fn fetch(fetch: Fetch, cache: &Path, announce: fn(&str)) -> Vec<String> {
+/// What is to be fetched, with what, and where to.
+pub(crate) struct Order<'a> {
+    /// Where binaries are kept.
+    pub(crate) cache: &'a Path,
+    /// Where the programs that fetch are looked for; none: where this process looks.
+    pub(crate) path: Option<&'a OsStr>,
+    /// The only version that is of use, if there is data made by it.
+    pub(crate) major: Option<u32>,
+    /// Is told, in a line each, what is fetched and that it is there.
+    pub(crate) announce: fn(&str),
+}
+
+impl Order<'_> {
+    /// A program that fetches.
+    fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        if let Some(path) = self.path {
+            command.env("PATH", path);
+        }
+        command
+    }
+}
+
+/// Fetches binaries by the first way that works; gives what there is to say of those that did not.
+pub(crate) fn fetch(fetch: Fetch, order: &Order<'_>) -> Vec<String> {
     if fetch == Fetch::Never {
         return vec![
             "not tried, as it is forbidden (--no-fetch or LEADMILL_PG_FETCH=never)".to_owned(),
@@ -46,11 +71,11 @@ pub(crate) fn fetch(fetch: Fetch, cache: &Path, announce: fn(&str)) -> Vec<Strin
     for (name, way) in [
         (
             "apt-get",
-            apt::fetch as fn(&Path, fn(&str)) -> Result<(), String>,
+            apt::fetch as fn(&Order<'_>) -> Result<(), String>,
         ),
         ("npm", npm::fetch),
     ] {
-        match way(cache, announce) {
+        match way(order) {
             Ok(()) => return Vec::new(),
             Err(reason) => said.push(format!("{name}: {reason}")),
         }
@@ -85,6 +110,14 @@ impl Staging {
             dir,
             target: cache.join(name),
         })
+    }
+
+    /// Runs a command that puts about `bytes` into the directory, and shows how far it is.
+    fn fill(&self, command: &mut Command, bytes: u64) -> Result<String, String> {
+        let bar = bar::Bar::of(&self.dir, bytes);
+        let output = output_of(command.current_dir(&self.dir));
+        drop(bar);
+        output
     }
 
     fn finish(self) -> Result<(), String> {

@@ -18,7 +18,7 @@ use crate::{Error, Profile, process};
 const START: Duration = Duration::from_secs(120);
 /// How long the remains of a killed server may stand in the way of a new one.
 const REMAINS: Duration = Duration::from_secs(10);
-/// A log longer than this is begun anew.
+/// A log longer than this is started over.
 const LOG_LIMIT: u64 = 16 << 20;
 
 /// What is going on in a data directory.
@@ -194,8 +194,8 @@ fn spawn(
 }
 
 fn open_log(path: &Path) -> Result<File, Error> {
-    let anew = fs::metadata(path).is_ok_and(|meta| meta.len() > LOG_LIMIT);
-    if anew {
+    let too_long = fs::metadata(path).is_ok_and(|meta| meta.len() > LOG_LIMIT);
+    if too_long {
         let _ = fs::remove_file(path);
     }
     File::options()

@@ -1,5 +1,6 @@
 //! What can be asked of a cluster.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -11,7 +12,7 @@ use crate::fetch::Fetch;
 pub enum Profile {
     /// What was committed survives a crash of the machine.
     Durable,
-    /// Nothing is ever flushed to disk, many connections are allowed, and data that cannot be used are made anew.
+    /// Nothing is ever flushed to disk, many connections are allowed, and data that cannot be used is made again.
     Test,
 }
 
@@ -35,6 +36,8 @@ pub struct Options {
     pub until_runner_ends: bool,
     /// Whether the whole directory is removed when nobody uses the cluster any more.
     pub remove_afterwards: bool,
+    /// Whether the caller has just made the directory: data that were kept elsewhere in its stead are removed then.
+    pub anew: bool,
     /// Is told, in one line, what takes long or reaches out.
     pub announce: fn(&str),
 }
@@ -51,7 +54,10 @@ impl Options {
             keep_alive: false,
             until_runner_ends: false,
             remove_afterwards: false,
-            announce: |line| eprintln!("{line}"),
+            anew: false,
+            announce: |line| {
+                let _ = writeln!(std::io::stderr(), "{line}");
+            },
         }
     }
 

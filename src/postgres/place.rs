@@ -20,6 +20,8 @@ pub(crate) struct Place {
     /// The directory of the socket; short, as a socket's whole path has only some hundred bytes.
     pub(crate) socket: PathBuf,
     pub(crate) account: Account,
+    /// Not where it was asked for.
+    pub(crate) is_elsewhere: bool,
 }
 
 impl Place {
@@ -30,7 +32,8 @@ impl Place {
             .canonicalize()
             .map_err(Error::io(format!("find {}", dir.display())))?;
         let mut account = Account::for_data(&dir.join("data"))?;
-        if account.is_dropped() && !account.can_enter(&dir) {
+        let is_elsewhere = account.is_dropped() && !account.can_enter(&dir);
+        if is_elsewhere {
             let instead = Path::new(ELSEWHERE).join(digest(&dir));
             // Only if nothing is in it: the directory made above is of no use.
             let _ = fs::remove_dir(&dir);
@@ -43,6 +46,7 @@ impl Place {
             dir,
             socket,
             account,
+            is_elsewhere,
         })
     }
 

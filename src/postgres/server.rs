@@ -3,6 +3,7 @@
 use std::error::Error as StdError;
 use std::time::Duration;
 
+use sqlx::error::DatabaseError;
 use sqlx::{Connection, PgConnection, QueryBuilder};
 use url::Url;
 
@@ -47,13 +48,16 @@ impl Server {
         run(&mut db, &["CREATE DATABASE ", &quoted(name)]).await
     }
 
-    /// Makes the database unless it is there.
+    /// Makes the database unless it is there, or another process makes it at this very moment.
     pub async fn ensure_database(&self, name: &str) -> Result<(), Error> {
         let mut db = self.connect().await?;
         if exists(&mut db, name).await? {
             return Ok(());
         }
-        run(&mut db, &["CREATE DATABASE ", &quoted(name)]).await
+        match run(&mut db, &["CREATE DATABASE ", &quoted(name)]).await {
+            Err(Error::Sql(sqlx::Error::Database(error))) if is_there_already(&*error) => Ok(()),
+            result => result,
+        }
     }
 
     /// Removes a database, with the sessions in it; one that is gone already is fine.
@@ -213,6 +217,11 @@ async fn exists(db: &mut PgConnection, name: &str) -> Result<bool, Error> {
     let query =
         sqlx::query_scalar("SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)").bind(name);
     Ok(query.fetch_one(db).await?)
+}
+
+/// Of two that make a database at once, one is told so before it has begun, or by the index on the names.
+fn is_there_already(error: &dyn DatabaseError) -> bool {
+    matches!(error.code().as_deref(), Some("42P04" | "23505"))
 }
 
 /// A name as SQL writes it.

@@ -4,33 +4,65 @@
 //! [`COUNTED_TO`], so none of it can weigh on the work.
 
 mod act;
+mod batches;
+mod counts;
+mod dead;
 mod explain;
 mod health;
 mod jobs;
 mod overview;
+mod rules;
 
 use sqlx::{Connection, PgConnection, Postgres, Transaction};
 
+use crate::schedule;
+
 pub use crate::history::{Partition, partitions};
-pub use crate::schedule::{
-    ScheduleRow, list as schedules, pause as pause_schedule, resume as resume_schedule,
+pub use crate::rule::{Limits, LimitsError, Rate, Rule, Scope};
+pub use crate::schedule::{ScheduleRow, pause as pause_schedule, resume as resume_schedule};
+pub use act::{Act, Refused, cancel, delete, retry, retry_edited};
+pub use batches::{
+    BatchFilter, BatchListing, BatchRow, CancelledBatch, batch, batches, cancel_batch,
 };
-pub use act::{Act, Refused, cancel, delete, pause_queue, resume_queue, retry};
+pub use counts::{EndedRow, ended};
+pub use dead::{DeadFilter, FailureRow, Redrive, Redriven, count_dead, dead, forget_dead, redrive};
 pub use explain::{Waiting, explain};
 pub use health::{DatabaseRow, database};
 pub use jobs::{Cursor, Filter, JobDetail, JobRow, Listing, list, show};
 pub use overview::{
-    Counted, FailureRow, MinuteRow, NodeRow, QueueRow, Share, failures, nodes, queues, rates,
+    Counted, FailingRow, MinuteRow, NodeRow, QueueRow, Share, failing, nodes, queues, rates,
 };
+pub use rules::{RuleError, change_rule, pause, resume, rules};
 
 /// Counts stop here; more is shown as "10,000+".
 pub const COUNTED_TO: i64 = 10_000;
 
+/// Every schedule, by name.
+pub async fn schedules(db: &mut PgConnection) -> sqlx::Result<Vec<ScheduleRow>> {
+    let mut tx = question(db).await?;
+    schedule::list(&mut tx).await
+}
+
 /// A transaction in which no question takes longer than two seconds.
+///
+/// A filter that was left out is no part of the plan: plans are made for what is asked.
 async fn question(db: &mut PgConnection) -> sqlx::Result<Transaction<'_, Postgres>> {
     let mut tx = db.begin().await?;
-    sqlx::query("SET LOCAL statement_timeout = '2s'")
-        .execute(&mut *tx)
-        .await?;
+    sqlx::raw_sql(
+        "SET LOCAL statement_timeout = '2s'; SET LOCAL plan_cache_mode = force_custom_plan; SET LOCAL jit = off",
+    )
+    .execute(&mut *tx)
+    .await?;
+    Ok(tx)
+}
+
+/// A transaction in which nothing that is done takes longer than ten seconds, waiting for others included.
+async fn deed(db: &mut PgConnection) -> sqlx::Result<Transaction<'_, Postgres>> {
+    let mut tx = db.begin().await?;
+    sqlx::raw_sql(
+        "SET LOCAL statement_timeout = '10s'; SET LOCAL plan_cache_mode = force_custom_plan; SET LOCAL jit = off",
+    )
+    .execute(&mut *tx)
+    .await?;
     Ok(tx)
 }

@@ -7,8 +7,8 @@ use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::store::{self, Claim};
-use crate::{Cancel, Log};
+use crate::store::{self, Claim, batch};
+use crate::{BatchId, Cancel, EnqueueError, Enqueued, Job, Log, enqueue};
 
 /// The number of a job, given when it is enqueued and kept in its history.
 #[derive(
@@ -34,14 +34,14 @@ impl Display for JobId {
     }
 }
 
-/// One attempt at a job: which, the how manieth, and the claim that entitles to its outcome.
+/// One attempt at a job: which job, which try, and the claim that entitles to its outcome.
 #[derive(Debug, Clone)]
 pub struct Attempt {
     /// The job.
     pub job: JobId,
     /// The claim; an outcome told under an older one is refused.
     pub epoch: i32,
-    /// The how manieth attempt it is, the first being 1.
+    /// Which attempt it is; the first is 1.
     pub number: u16,
     /// The attempt that is the last.
     pub max: u16,
@@ -57,6 +57,10 @@ pub struct Attempt {
     pub created_at: DateTime<Utc>,
     /// The trace parent of what enqueued it.
     pub trace: Option<Arc<str>>,
+    /// The batch that it is part of.
+    pub batch: Option<BatchId>,
+    /// What an attempt before this one noted last, as JSON; see [`Attempt::checkpoint_of`].
+    pub progress: Option<Arc<str>>,
     /// Whether it is to stop.
     pub cancel: Cancel,
     /// Lines for people.
@@ -91,6 +95,28 @@ impl Attempt {
             Claim::Gone => Err(StaleClaim::Gone(self.job)),
             Claim::Cancelled => Err(StaleClaim::Cancelled(self.job)),
         }
+    }
+
+    /// Enqueues a job that goes on with the work of this one: if this one is part of a batch, the batch waits for the other,
+    /// too, though it is sealed.
+    ///
+    /// To be called after [`Attempt::fence`] and shortly before the commit: until then other jobs of the batch wait to end.
+    pub async fn enqueue_beside<J: Job>(
+        &self,
+        db: &mut PgConnection,
+        job: &J,
+    ) -> Result<Enqueued, EnqueueError> {
+        let Some(own) = self.batch else {
+            return enqueue(db, job).await;
+        };
+        if !batch::add_beside(db, own.0).await? {
+            return enqueue(db, job).await;
+        }
+        let enqueued = crate::job(job).in_batch(own).enqueue(db).await?;
+        if matches!(enqueued, Enqueued::Exists(_)) {
+            batch::take_back(db, own.0).await?;
+        }
+        Ok(enqueued)
     }
 
     /// Gives the job's key away when the transaction of `db` commits: what was too late for this attempt to see can be

@@ -147,6 +147,7 @@ impl<Ctx: Clone + Send + Sync + 'static> Service<Task<Claimed>> for Runner<Ctx> 
             pool: bench.pool,
             id: job.id,
             epoch: job.epoch,
+            in_batch: job.batch.is_some(),
             settlement: None,
         };
         let cancel = bench.cancels.begin(job.id, job.epoch);
@@ -183,6 +184,7 @@ struct Held {
     pool: usize,
     id: JobId,
     epoch: i32,
+    in_batch: bool,
     settlement: Option<Settlement>,
 }
 
@@ -195,7 +197,10 @@ impl Held {
 impl Drop for Held {
     fn drop(&mut self) {
         self.cancels.end(self.id, self.epoch);
-        let given_back = || Settlement::new(self.id, self.epoch, Fate::Release);
+        if self.settlement.is_none() {
+            self.cancels.cut_off();
+        }
+        let given_back = || Settlement::new(self.id, self.epoch, self.in_batch, Fate::Release);
         let settlement = self.settlement.take().unwrap_or_else(given_back);
         self.desk.settle(self.pool, settlement);
     }

@@ -4,6 +4,7 @@
 //! job; what the job then tells of itself, other than that it is done, makes it a cancelled one.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::JobId;
 
-/// So long a job that was asked to stop may take to do so; then it is dropped where it waits.
+/// How long a job that was asked to stop may take to do so; then it is dropped where it waits.
 const GRACE: Duration = Duration::from_secs(5);
 
 /// Tells a job whether it is to stop.
@@ -38,7 +39,10 @@ impl Cancel {
 
 /// The jobs that run in this process, by their claims.
 #[derive(Debug, Default)]
-pub(crate) struct Cancels(Mutex<HashMap<(JobId, i32), Cancel>>);
+pub(crate) struct Cancels {
+    running: Mutex<HashMap<(JobId, i32), Cancel>>,
+    cut_off: AtomicUsize,
+}
 
 impl Cancels {
     /// A job begins to run.
@@ -48,9 +52,19 @@ impl Cancels {
         cancel
     }
 
-    /// It runs no more.
+    /// It no longer runs.
     pub(crate) fn end(&self, job: JobId, epoch: i32) {
         self.running().remove(&(job, epoch));
+    }
+
+    /// It was dropped before its end.
+    pub(crate) fn cut_off(&self) {
+        self.cut_off.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// How many were dropped before their end.
+    pub(crate) fn count_cut_off(&self) -> usize {
+        self.cut_off.load(Ordering::Acquire)
     }
 
     /// Asks a job to stop, if it runs.
@@ -62,6 +76,6 @@ impl Cancels {
 
     /// No code panics while it holds the lock.
     fn running(&self) -> MutexGuard<'_, HashMap<(JobId, i32), Cancel>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

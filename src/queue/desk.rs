@@ -11,9 +11,10 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::claims::Claims;
-use crate::lane::Lane;
-use crate::store::claim::{Claimed, Position, Want};
+use crate::claims;
+use crate::lane::{Got, Lane};
+use crate::ruled::{Round, Way};
+use crate::store::claim::{Claimed, Want};
 use crate::store::settle::{Fate, Settlement};
 use pool::Pool;
 
@@ -36,7 +37,7 @@ pub(crate) struct Desk {
     closed: AtomicBool,
     /// Exchanges under way.
     under_way: AtomicUsize,
-    pub(crate) claims: Claims,
+    pub(crate) claims: claims::Claims,
 }
 
 #[derive(Debug, Default)]
@@ -44,6 +45,15 @@ struct Outcomes {
     waiting: VecDeque<Settlement>,
     /// When the first of them came.
     since: Option<Instant>,
+}
+
+/// What an exchange has claimed.
+#[derive(Debug, Default)]
+pub(crate) struct Claims {
+    /// In queues without rules.
+    pub(crate) jobs: Vec<Claimed>,
+    /// In queues under rules, each with the number of what was wanted.
+    pub(crate) rounds: Vec<(usize, Round)>,
 }
 
 /// One exchange with the database. If it is dropped it was not made: its outcomes wait again, its room is free.
@@ -78,12 +88,16 @@ impl Exchange {
             .collect()
     }
 
-    /// It was made, and these are the jobs claimed.
-    pub(crate) fn made(mut self, claimed: Vec<Claimed>) {
+    /// It was made, and this was claimed.
+    pub(crate) fn made(mut self, claimed: Claims) {
         self.desk.claims.settled(&self.settlements);
+        let has_ended = !self.settlements.is_empty();
         self.settlements.clear();
         let wants = std::mem::take(&mut self.wants);
         self.desk.receive(&wants, &self.seen, claimed);
+        if has_ended {
+            self.desk.made_room();
+        }
     }
 }
 
@@ -112,7 +126,7 @@ impl Desk {
             bell: Notify::new(),
             closed: AtomicBool::new(false),
             under_way: AtomicUsize::new(0),
-            claims: Claims::default(),
+            claims: claims::Claims::default(),
         }
     }
 
@@ -139,6 +153,28 @@ impl Desk {
         self.bell.notify_one();
     }
 
+    /// Rules bear on this queue in this way.
+    pub(crate) fn ruled(&self, queue: &str, way: Option<Way>) {
+        let lanes = self.pools.iter().flat_map(|pool| &pool.queues);
+        for lane in lanes.filter(|lane| &*lane.queue == queue) {
+            lane.ruled(way);
+        }
+    }
+
+    /// Jobs have ended, which may have made room under limits.
+    fn made_room(&self) {
+        for lane in self.pools.iter().flat_map(|pool| &pool.queues) {
+            lane.made_room();
+        }
+        self.bell.notify_one();
+    }
+
+    /// How many jobs of a queue were finished since this was asked last.
+    pub(crate) fn pace(&self, queue: &str) -> u64 {
+        let pool = self.by_queue.get(queue).map(|pool| &self.pools[*pool]);
+        pool.map_or(0, |pool| pool.pace.since_asked())
+    }
+
     /// From now on nothing is claimed, and what was not begun is given back.
     pub(crate) fn close(&self) {
         self.closed.store(true, Ordering::Release);
@@ -162,7 +198,9 @@ impl Desk {
 
     fn give_back(&self, pool: usize, jobs: Vec<Claimed>) {
         for job in jobs {
-            self.settle(pool, Settlement::new(job.id, job.epoch, Fate::Release));
+            let in_batch = job.batch.is_some();
+            let given_back = Settlement::new(job.id, job.epoch, in_batch, Fate::Release);
+            self.settle(pool, given_back);
         }
     }
 
@@ -201,12 +239,19 @@ impl Desk {
         self.unwritten() == 0 && self.under_way.load(Ordering::Acquire) == 0
     }
 
+    /// Whether no job is held, to run or to be run.
+    pub(crate) fn is_idle(&self) -> bool {
+        let held = |pool: &Pool| pool.held.load(Ordering::Acquire) > 0;
+        !self.pools.iter().any(held)
+    }
+
     /// Waits until there is something to exchange; `can_claim` says whether claims are possible at all.
     pub(crate) async fn exchange(self: &Arc<Self>, can_claim: impl Fn() -> bool) -> Exchange {
         loop {
             let rung = self.bell.notified();
             let closed = self.closed.load(Ordering::Acquire);
-            let (wants, seen) = if !closed && can_claim() {
+            let may_claim = !closed && can_claim();
+            let (wants, seen) = if may_claim {
                 self.reserve()
             } else {
                 (Vec::new(), Vec::new())
@@ -223,7 +268,8 @@ impl Desk {
                         self.bell.notify_one();
                     }
                 }
-                due
+                let look = if may_claim { self.next_look() } else { None };
+                due.into_iter().chain(look).min()
             };
             if !wants.is_empty() || !settlements.is_empty() {
                 let mut exchange = Exchange::new(self.clone(), settlements);
@@ -241,29 +287,55 @@ impl Desk {
         }
     }
 
-    fn receive(&self, wants: &[Want], seen: &[u64], claimed: Vec<Claimed>) {
+    /// When a claim from the front is due of which one that went on further behind has put off.
+    fn next_look(&self) -> Option<Instant> {
+        let has_room = |pool: &&Pool| pool.held.load(Ordering::Acquire) < pool.concurrency;
+        let lanes = self
+            .pools
+            .iter()
+            .filter(has_room)
+            .flat_map(|pool| &pool.queues);
+        lanes.filter_map(Lane::owes).min()
+    }
+
+    fn receive(&self, wants: &[Want], seen: &[u64], claimed: Claims) {
+        let Claims {
+            jobs: mut claimed,
+            rounds,
+        } = claimed;
+        let mut ruled = HashMap::new();
+        for (number, mut round) in rounds {
+            claimed.append(&mut round.jobs);
+            ruled.insert(number, round);
+        }
         self.claims.made(&claimed);
         let mut by_pool: Vec<Vec<Claimed>> = self.pools.iter().map(|_| Vec::new()).collect();
-        let mut counts: HashMap<Arc<str>, (usize, Option<Position>)> = HashMap::new();
+        let mut counts: HashMap<Arc<str>, Got> = HashMap::new();
         for job in claimed {
-            let (count, last) = counts.entry(job.queue.clone()).or_default();
-            *count += 1;
-            *last = (*last).max(Some(job.position()));
+            let got = counts.entry(job.queue.clone()).or_default();
+            got.count += 1;
+            got.last = got.last.max(Some(job.position()));
+            // The first row that was found tells best how long the search for all of them took.
+            got.search = Some(got.search.map_or(job.search, |least| least.min(job.search)));
             if let Some(pool) = self.by_queue.get(&job.queue) {
                 by_pool[*pool].push(job);
             }
         }
-        for (want, seen) in wants.iter().zip(seen) {
+        for (number, (want, seen)) in wants.iter().zip(seen).enumerate() {
             let Some(pool) = self.by_queue.get(&want.queue) else {
                 continue;
             };
-            let (got, last) = counts.get(&want.queue).copied().unwrap_or((0, None));
-            let missing = want.most.saturating_sub(got);
+            let got = counts.get(&want.queue).copied().unwrap_or_default();
+            let missing = want.most.saturating_sub(got.count);
             let pool = &self.pools[*pool];
             pool.held.fetch_sub(missing, Ordering::AcqRel);
             let mut lanes = pool.queues.iter();
-            if let Some(lane) = lanes.find(|lane| lane.queue == want.queue) {
-                lane.reached(want, missing, last, *seen);
+            let Some(lane) = lanes.find(|lane| lane.queue == want.queue) else {
+                continue;
+            };
+            match ruled.get(&number) {
+                Some(round) => lane.came_round(round, missing, *seen),
+                None => lane.reached(want, missing, &got, *seen),
             }
         }
         for (number, jobs) in by_pool.into_iter().enumerate() {
@@ -319,11 +391,7 @@ impl Desk {
                 let share = room / ready.len() + usize::from(number < room % ready.len());
                 if share > 0 {
                     seen.push(lane.count());
-                    wants.push(Want {
-                        queue: lane.queue.clone(),
-                        most: share,
-                        after: lane.go_on(),
-                    });
+                    wants.push(lane.want(share));
                 }
             }
         }

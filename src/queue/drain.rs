@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use sqlx::PgPool;
+use sqlx::{Connection, PgConnection, PgPool};
 
+use crate::exchange::claim_all;
 use crate::execute::{self, execute};
-use crate::store::claim::{self, Want};
+use crate::store::claim::{self, Claimed, Glance, Want};
 use crate::store::settle::{Fate, settle};
 use crate::store::{self, node};
 use crate::{Cancel, JobId, Registry};
@@ -16,7 +17,7 @@ const LEASE: Duration = Duration::from_secs(600);
 /// More runs than this are a job that enqueues itself for ever.
 const MOST_RUNS: usize = 10_000;
 const BATCH: usize = 50;
-/// For so long a job is waited for that somebody else holds, as a transaction does that is just being rolled back.
+/// How long to wait for a job that somebody else holds, as a transaction does that is just being rolled back.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// How often it is looked whether it is free.
 const LOOK: Duration = Duration::from_millis(2);
@@ -83,14 +84,10 @@ pub async fn drain<Ctx: Clone + Send + Sync + 'static>(
     registry: &Registry<Ctx>,
     ctx: &Ctx,
 ) -> Result<Drained, DrainError> {
-    let wants: Vec<Want> = registry
+    let mut wants: Vec<Want> = registry
         .queues()
         .into_iter()
-        .map(|queue| Want {
-            queue: Arc::from(queue),
-            most: BATCH,
-            after: None,
-        })
+        .map(|queue| Want::first(Arc::from(queue), BATCH))
         .collect();
     let (kinds, versions) = registry.understood();
     let about = node::About {
@@ -110,9 +107,13 @@ pub async fn drain<Ctx: Clone + Send + Sync + 'static>(
     loop {
         let mut db = pool.acquire().await?;
         while claim::promote(&mut db, store::MOST_PROMOTED).await? > 0 {}
-        let claimed = claim::claim(&mut db, node, &wants, &[]).await?;
+        let glances = claim::look(&mut db, &about.queues, None).await?;
+        for want in &mut wants {
+            let glance = glances.iter().find(|glance| *glance.queue == *want.queue);
+            want.way = glance.and_then(Glance::way);
+        }
+        let claimed = claim(&mut db, node, &wants).await?;
         if claimed.is_empty() {
-            let glances = claim::look(&mut db, &about.queues, None).await?;
             let is_held = glances.iter().any(|glance| glance.ready_seconds.is_some());
             let since = *held_since.get_or_insert_with(Instant::now);
             if !is_held || since.elapsed() > PATIENCE {
@@ -134,8 +135,9 @@ pub async fn drain<Ctx: Clone + Send + Sync + 'static>(
                 outcome: execute::label(fate),
                 said: said(fate),
             });
-            let mut db = pool.acquire().await?;
-            settle(&mut db, &[executed.settlement]).await?;
+            let mut tx = pool.begin().await?;
+            settle(&mut tx, &[executed.settlement]).await?;
+            tx.commit().await?;
         }
         if drained.runs.len() > MOST_RUNS {
             return Err(DrainError::Endless);
@@ -144,6 +146,17 @@ pub async fn drain<Ctx: Clone + Send + Sync + 'static>(
     let mut db = pool.acquire().await?;
     node::resign(&mut db, node).await?;
     Ok(drained)
+}
+
+async fn claim(db: &mut PgConnection, node: i64, wants: &[Want]) -> sqlx::Result<Vec<Claimed>> {
+    let mut tx = db.begin().await?;
+    let claims = claim_all(&mut tx, node, wants, &[]).await?;
+    tx.commit().await?;
+    let mut jobs = claims.jobs;
+    for (_, mut round) in claims.rounds {
+        jobs.append(&mut round.jobs);
+    }
+    Ok(jobs)
 }
 
 fn said(fate: &Fate) -> Option<String> {

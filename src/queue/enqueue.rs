@@ -1,5 +1,6 @@
 //! Put jobs into the queue, as part of the caller's transaction.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -8,7 +9,7 @@ use uuid::Uuid;
 
 use crate::key::{self, Clash};
 use crate::store::insert::{self, New};
-use crate::{Job, JobId, Key, text, trace};
+use crate::{BatchId, Job, JobId, Key, text, trace};
 
 /// What became of a job that was enqueued.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,15 +41,35 @@ pub enum EnqueueError {
         #[source]
         why: serde_json::Error,
     },
-    /// A text in its payload or its key has a NUL character, which the database cannot store.
-    #[error("the payload or key of {0} has a NUL character")]
+    /// A text in its payload or one of its keys has a NUL character, which the database cannot store.
+    #[error("the payload or a key of {0} has a NUL character")]
     Nul(&'static str),
-    /// Its key is longer than an index can hold.
-    #[error("the key of {0} is longer than 1000 bytes")]
+    /// One of its keys is longer than an index can hold.
+    #[error("a key of {0} is longer than 1000 bytes")]
     LongKey(&'static str),
     /// The database refused.
     #[error("could not write to the queue")]
     Database(#[from] sqlx::Error),
+    /// A [`Producer`](crate::Producer) could not write it together with others. It was not enqueued.
+    #[error("could not write to the queue")]
+    NotWritten(#[source] Arc<sqlx::Error>),
+    /// The connection broke while a [`Producer`](crate::Producer) wrote it: it may have been enqueued or not.
+    #[error("the connection to the queue broke, and whether the job is in it is not known")]
+    Unknown(#[source] Arc<sqlx::Error>),
+    /// The [`Producer`](crate::Producer) takes nothing more. It was not enqueued.
+    #[error("the producer is closed")]
+    Closed,
+}
+
+impl EnqueueError {
+    /// What the database or the way to it said, if that is what went wrong.
+    pub fn database(&self) -> Option<&sqlx::Error> {
+        match self {
+            Self::Database(error) => Some(error),
+            Self::NotWritten(error) | Self::Unknown(error) => Some(error),
+            Self::Payload { .. } | Self::Nul(_) | Self::LongKey(_) | Self::Closed => None,
+        }
+    }
 }
 
 /// Enqueues `job`: it runs if and only if the transaction of `db` commits.
@@ -58,11 +79,16 @@ pub async fn enqueue<J: Job>(db: &mut PgConnection, job: &J) -> Result<Enqueued,
 
 /// Enqueues many jobs in few statements; says how many were new.
 pub async fn enqueue_many<J: Job>(db: &mut PgConnection, jobs: &[J]) -> Result<u64, EnqueueError> {
+    many(db, jobs.iter().map(job).collect()).await
+}
+
+/// Enqueues many jobs of one kind in few statements; says how many were new.
+pub async fn many(db: &mut PgConnection, jobs: Vec<Enqueue>) -> Result<u64, EnqueueError> {
     let mut new = 0;
-    for jobs in jobs.chunks(insert::MOST) {
-        let mut plain = Vec::with_capacity(jobs.len());
-        for job in jobs {
-            let one = self::job(job);
+    let mut jobs = jobs.into_iter().peekable();
+    while jobs.peek().is_some() {
+        let mut plain = Vec::new();
+        for one in jobs.by_ref().take(insert::MOST) {
             if one
                 .key
                 .as_ref()
@@ -90,8 +116,17 @@ pub fn job<J: Job>(job: &J) -> Enqueue {
         payload: serde_json::to_string(job),
         key: job.key(),
         lane: job.lane(),
+        limit_key: job.limit_key(),
         at: None,
         after: Duration::ZERO,
+        batch: None,
+        trace: trace::current(),
+    }
+}
+
+impl<J: Job> From<&J> for Enqueue {
+    fn from(job: &J) -> Self {
+        self::job(job)
     }
 }
 
@@ -107,8 +142,11 @@ pub struct Enqueue {
     payload: serde_json::Result<String>,
     key: Option<Key>,
     lane: Option<Uuid>,
+    limit_key: Option<String>,
     at: Option<DateTime<Utc>>,
     after: Duration,
+    batch: Option<BatchId>,
+    trace: Option<Arc<str>>,
 }
 
 impl Enqueue {
@@ -142,9 +180,32 @@ impl Enqueue {
         self
     }
 
+    /// What it is about, as it will be kept.
+    pub(crate) fn payload(&self) -> Option<&str> {
+        self.payload.as_deref().ok()
+    }
+
+    /// Under another limit key.
+    pub fn limit_key(mut self, key: impl Into<String>) -> Self {
+        self.limit_key = Some(key.into());
+        self
+    }
+
+    /// As a part of the trace of which this is the W3C trace parent, instead of the one it is enqueued in.
+    pub fn trace(mut self, parent: Option<Arc<str>>) -> Self {
+        self.trace = parent;
+        self
+    }
+
+    /// As a part of this batch.
+    pub(crate) fn in_batch(mut self, batch: BatchId) -> Self {
+        self.batch = Some(batch);
+        self
+    }
+
     /// Enqueues it: it runs if and only if the transaction of `db` commits.
     pub async fn enqueue(self, db: &mut PgConnection) -> Result<Enqueued, EnqueueError> {
-        let clash = self.key.as_ref().map(|key| key.clash);
+        let clash = self.clash();
         let new = self.checked()?;
         let enqueued = match clash {
             None => Enqueued::New(insert::one(db, &new).await?),
@@ -153,17 +214,24 @@ impl Enqueue {
         Ok(enqueued)
     }
 
+    /// What its key does to a job that has the same, if it has one.
+    pub(crate) fn clash(&self) -> Option<Clash> {
+        self.key.as_ref().map(|key| key.clash)
+    }
+
     /// The row, if the database can hold it: nothing that it refuses may spoil the caller's transaction.
-    fn checked(self) -> Result<New, EnqueueError> {
+    pub(crate) fn checked(self) -> Result<New, EnqueueError> {
         let kind = self.kind;
         let payload = self
             .payload
             .map_err(|why| EnqueueError::Payload { kind, why })?;
         let key = self.key.map(|key| key.text);
-        if text::json_has_nul(&payload) || key.as_ref().is_some_and(|key| key.contains('\0')) {
+        let limit_key = self.limit_key.unwrap_or_default();
+        let of_keys = |is: fn(&str) -> bool| key.as_deref().is_some_and(is) || is(&limit_key);
+        if text::json_has_nul(&payload) || of_keys(|key| key.contains('\0')) {
             return Err(EnqueueError::Nul(kind));
         }
-        if key.as_ref().is_some_and(|key| key.len() > key::LONGEST) {
+        if of_keys(|key| key.len() > key::LONGEST) {
             return Err(EnqueueError::LongKey(kind));
         }
         Ok(New {
@@ -175,9 +243,11 @@ impl Enqueue {
             payload,
             key,
             lane: self.lane,
+            limit_key,
             at: self.at,
             after: self.after,
-            trace: trace::current(),
+            trace: self.trace,
+            batch: self.batch.map(|batch| batch.0),
         })
     }
 }

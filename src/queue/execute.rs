@@ -41,10 +41,10 @@ pub(crate) async fn execute<Ctx: Clone + Send + Sync + 'static>(
     cancel: Cancel,
 ) -> Executed {
     let log = Log::default();
-    let (id, epoch) = (claimed.id, claimed.epoch);
+    let (id, epoch, in_batch) = (claimed.id, claimed.epoch, claimed.batch.is_some());
     let settled = |fate| Settlement {
         log: log.take(),
-        ..Settlement::new(id, epoch, fate)
+        ..Settlement::new(id, epoch, in_batch, fate)
     };
     let known = registry.find(&claimed.kind);
     let Some(kind) = known.filter(|kind| claimed.version <= signed(kind.version)) else {
@@ -64,7 +64,13 @@ pub(crate) async fn execute<Ctx: Clone + Send + Sync + 'static>(
     };
     let (number, max) = (unsigned(claimed.attempt), unsigned(claimed.max_attempts));
     let queue = claimed.queue.clone();
-    let span = info_span!("job", job.id = %id, job.name = kind.name, attempt = number);
+    let span = info_span!(
+        "job",
+        job.id = %id,
+        job.name = kind.name,
+        attempt = number,
+        trace = claimed.trace.as_deref(),
+    );
     let began = Instant::now();
     let fate = async {
         let ended = attempt(kind, ctx, claimed, cancel, log.clone()).await;
@@ -103,6 +109,8 @@ async fn attempt<Ctx: Clone + Send + Sync + 'static>(
         scheduled_at: claimed.run_at,
         created_at: claimed.created_at,
         trace: trace.clone(),
+        batch: claimed.batch,
+        progress: claimed.progress.map(Arc::from),
         cancel: cancel.clone(),
         log,
     };

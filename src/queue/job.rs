@@ -47,6 +47,11 @@ pub trait Job: Serialize + DeserializeOwned + Send + Sync + 'static {
         None
     }
 
+    /// Jobs of the same key share the limits that are set for it; see [`crate::admin::Scope::Key`].
+    fn limit_key(&self) -> Option<String> {
+        None
+    }
+
     /// One attempt.
     fn run(&self, ctx: &Self::Ctx, attempt: &Attempt) -> impl Future<Output = JobResult> + Send;
 }

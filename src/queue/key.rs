@@ -49,7 +49,7 @@ impl Key {
         self
     }
 
-    /// A waiting job of the same key gets the new payload and waits from anew.
+    /// A waiting job of the same key gets the new payload and its wait starts over.
     #[must_use]
     pub fn debounced(mut self) -> Self {
         self.clash = Clash::Postpone;

@@ -4,16 +4,20 @@
 //! [`Registry`]. A claim is a lease; whatever is told about a job under an older claim is refused.
 
 pub mod admin;
+mod allow;
 mod attempt;
 mod backend;
 mod backoff;
+mod batch;
 mod cancel;
+mod checkpoint;
 mod claims;
 mod desk;
 mod drain;
 mod enqueue;
 mod exchange;
 mod execute;
+mod fingerprint;
 pub mod history;
 mod job;
 mod key;
@@ -25,8 +29,11 @@ pub mod maintenance;
 mod outcome;
 mod outlook;
 mod pace;
+mod producer;
 mod registry;
 mod rescue;
+mod rule;
+mod ruled;
 pub mod schedule;
 mod store;
 mod supervise;
@@ -38,16 +45,24 @@ mod worker;
 
 pub use attempt::{Attempt, JobId, StaleClaim};
 pub use backoff::Backoff;
+pub use batch::{Batch, BatchError, BatchId};
 pub use cancel::Cancel;
+pub use checkpoint::{CheckpointError, UnreadableCheckpoint};
 pub use drain::{DrainError, Drained, Ran, drain};
-pub use enqueue::{Enqueue, EnqueueError, Enqueued, enqueue, enqueue_many, job};
+pub use enqueue::{Enqueue, EnqueueError, Enqueued, enqueue, enqueue_many, job, many};
+pub use fingerprint::Fingerprint;
 pub use job::{Job, JobResult};
 pub use key::Key;
 pub use log::Log;
 pub use outcome::Outcome;
+pub use producer::Producer;
 pub use registry::{CheckError, Registry};
+pub use supervise::{Task, supervise};
 pub use wake::Wake;
 pub use worker::{Builder, Pool, Running, StartError, StopNow, StopReport, Worker};
+
+/// The library under the workers, by the name under which it logs.
+pub const UNDERNEATH: &str = "apalis_core";
 
 #[cfg(test)]
 mod model;

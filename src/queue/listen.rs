@@ -1,15 +1,16 @@
 //! Hear the wake-ups of other processes.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
 use sqlx::PgPool;
 use sqlx::postgres::{PgListener, PgPoolOptions};
-use tracing::debug;
+use tracing::{debug, info, warn};
 
 use crate::Wake;
 use crate::store::CHANNEL;
 
-/// A silent connection is asked whether it is still one.
+/// How long a connection may be silent before it is asked whether it is still one.
 const SILENCE: Duration = Duration::from_secs(30);
 /// How long it may take to answer.
 const ANSWER: Duration = Duration::from_secs(5);
@@ -18,15 +19,21 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 /// Hears wake-ups, on a connection of its own, for ever. While it is deaf, the process finds its work by looking.
 pub(crate) async fn listen(pool: PgPool, wake: Wake) {
+    let mut deaf = false;
     loop {
-        if let Err(error) = hear(&pool, &wake).await {
-            debug!("Wake-ups are not heard for now: {error}");
+        match hear(&pool, &wake, &mut deaf).await {
+            Err(error) if deaf => debug!("Wake-ups are still not heard: {error}"),
+            Err(error) => {
+                warn!("Wake-ups are not heard for now, jobs are found by looking: {error}");
+                deaf = true;
+            }
+            Ok(never) => match never {},
         }
         tokio::time::sleep(PAUSE).await;
     }
 }
 
-async fn hear(pool: &PgPool, wake: &Wake) -> sqlx::Result<()> {
+async fn hear(pool: &PgPool, wake: &Wake, deaf: &mut bool) -> sqlx::Result<Infallible> {
     let own = PgPoolOptions::new()
         .max_connections(1)
         .acquire_timeout(ANSWER)
@@ -35,6 +42,9 @@ async fn hear(pool: &PgPool, wake: &Wake) -> sqlx::Result<()> {
     listener.eager_reconnect(false);
     listener.ignore_pool_close_event(true);
     listener.listen(CHANNEL).await?;
+    if std::mem::take(deaf) {
+        info!("Wake-ups are heard again");
+    }
     // Something may have been said before.
     wake.notify_local();
     loop {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::text;
 
-/// The newest so many lines of an attempt are kept.
+/// Most lines of an attempt that are kept, the newest.
 const MOST: usize = 100;
 /// Longest line, in bytes.
 const LONGEST: usize = 2 * 1024;

@@ -3,13 +3,17 @@
 use std::time::Duration;
 
 use sqlx::{PgConnection, PgPool};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::history;
+use crate::store::count;
 
 /// How often the tables are looked after.
 const EVERY: Duration = Duration::from_secs(300);
+/// How often what was noted of jobs that ended is added up.
+const FOLD_EVERY: Duration = Duration::from_secs(30);
 /// Partitions made ahead of the day they are needed.
 const DAYS_AHEAD: u16 = 7;
 /// Days for which the ledger of ticks is kept.
@@ -33,6 +37,8 @@ pub struct Maintained {
     pub nodes: u64,
     /// Old rows of the ledger of ticks removed.
     pub ticks: u64,
+    /// Batches completed long ago, forgotten.
+    pub batches: u64,
 }
 
 impl Maintenance {
@@ -49,9 +55,21 @@ impl Maintenance {
                 ),
                 Err(error) => warn!("Cannot look after the queue's tables for now: {error}"),
             }
+            self.wait(&pool, &stop).await;
+        }
+    }
+
+    /// Waits for the next round; the counts are looked after meanwhile.
+    async fn wait(&self, pool: &PgPool, stop: &CancellationToken) {
+        let until = Instant::now() + EVERY;
+        while Instant::now() < until && !stop.is_cancelled() {
             tokio::select! {
                 () = stop.cancelled() => {}
-                () = tokio::time::sleep(EVERY) => {}
+                () = tokio::time::sleep(FOLD_EVERY) => {
+                    if let Err(error) = fold(pool).await {
+                        warn!("Cannot add up the counts of the queue for now: {error}");
+                    }
+                }
             }
         }
     }
@@ -59,13 +77,20 @@ impl Maintenance {
     /// One round.
     pub async fn once(&self, pool: &PgPool) -> sqlx::Result<Maintained> {
         let mut db = pool.acquire().await?;
+        count::fold(&mut db).await?;
         Ok(Maintained {
             made: history::make_partitions(&mut db, DAYS_AHEAD).await?,
             dropped: history::drop_older(&mut db, self.keep_days).await?,
             nodes: forget_nodes(&mut db).await?,
             ticks: forget_ticks(&mut db).await?,
+            batches: forget_batches(&mut db, self.keep_days).await?,
         })
     }
+}
+
+async fn fold(pool: &PgPool) -> sqlx::Result<u64> {
+    let mut db = pool.acquire().await?;
+    count::fold(&mut db).await
 }
 
 /// Nodes are shown for an hour after their end.
@@ -90,6 +115,20 @@ async fn forget_ticks(db: &mut PgConnection) -> sqlx::Result<u64> {
         "#,
     )
     .bind(TICKS_KEPT)
+    .execute(db)
+    .await?;
+    Ok(gone.rows_affected())
+}
+
+/// Batches go with the history of their jobs.
+async fn forget_batches(db: &mut PgConnection, keep_days: u16) -> sqlx::Result<u64> {
+    let gone = sqlx::query(
+        r#"
+        DELETE FROM queue.batch
+        WHERE completed_at < now() - make_interval(days => $1)
+        "#,
+    )
+    .bind(i32::from(keep_days))
     .execute(db)
     .await?;
     Ok(gone.rows_affected())

@@ -15,6 +15,8 @@ const SPAN: Duration = Duration::from_millis(10);
 #[derive(Debug)]
 pub(crate) struct Pace {
     finished: AtomicU64,
+    /// How many there were when [`Pace::since_asked`] was called last.
+    asked: AtomicU64,
     measured: Mutex<Measured>,
 }
 
@@ -29,6 +31,7 @@ impl Pace {
     pub(crate) fn new() -> Self {
         Self {
             finished: AtomicU64::new(0),
+            asked: AtomicU64::new(0),
             measured: Mutex::new(Measured {
                 at: Instant::now(),
                 finished: 0,
@@ -40,6 +43,12 @@ impl Pace {
     /// One more job is finished.
     pub(crate) fn step(&self) {
         self.finished.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many jobs were finished since this was called last.
+    pub(crate) fn since_asked(&self) -> u64 {
+        let finished = self.finished.load(Ordering::Relaxed);
+        finished.saturating_sub(self.asked.swap(finished, Ordering::Relaxed))
     }
 
     /// What was held was not begun: nothing is to be held until jobs finish again.

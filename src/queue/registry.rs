@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
+use serde_json::Value;
 
 use crate::enqueue::{self, Enqueue};
 use crate::{Attempt, Backoff, Job, JobResult};
@@ -43,6 +44,14 @@ pub enum CheckError {
         /// What is wrong.
         #[source]
         why: serde_json::Error,
+    },
+    /// It has a field of which nothing would be kept.
+    #[error("a payload of {kind} has no field {field}")]
+    Field {
+        /// The kind.
+        kind: &'static str,
+        /// The field.
+        field: String,
     },
 }
 
@@ -86,20 +95,30 @@ impl<Ctx: Clone + Send + Sync + 'static> Registry<Ctx> {
     }
 
     /// Whether `payload` is one of `kind`: decoded, and no more.
-    pub fn check(&self, kind: &str, payload: &serde_json::Value) -> Result<(), CheckError> {
+    pub fn check(&self, kind: &str, payload: &Value) -> Result<(), CheckError> {
         self.make(kind, payload).map(drop)
     }
 
     /// The job of `kind` that `payload` describes, to be enqueued as if by the program itself: in its queue, under its key.
-    pub fn make(&self, kind: &str, payload: &serde_json::Value) -> Result<Enqueue, CheckError> {
+    pub fn make(&self, kind: &str, payload: &Value) -> Result<Enqueue, CheckError> {
         let kind = self
             .kinds
             .get(kind)
             .ok_or_else(|| CheckError::UnknownKind(kind.to_owned()))?;
-        (kind.make)(&payload.to_string()).map_err(|why| CheckError::Payload {
+        let job = (kind.make)(&payload.to_string()).map_err(|why| CheckError::Payload {
             kind: kind.name,
             why,
-        })
+        })?;
+        let kept = job
+            .payload()
+            .and_then(|kept| serde_json::from_str(kept).ok());
+        match kept.and_then(|kept| lost(payload, &kept)) {
+            None => Ok(job),
+            Some(field) => Err(CheckError::Field {
+                kind: kind.name,
+                field,
+            }),
+        }
     }
 
     /// The kind of this name or former name.
@@ -117,6 +136,17 @@ impl<Ctx: Clone + Send + Sync + 'static> Registry<Ctx> {
             })
             .unzip()
     }
+}
+
+/// A field of `given` that is not among what was `kept` of it; one that says nothing does not count.
+fn lost(given: &Value, kept: &Value) -> Option<String> {
+    let (Value::Object(given), Value::Object(kept)) = (given, kept) else {
+        return None;
+    };
+    given.iter().find_map(|(name, value)| match kept.get(name) {
+        None => (!value.is_null()).then(|| name.clone()),
+        Some(kept) => lost(value, kept).map(|inner| format!("{name}.{inner}")),
+    })
 }
 
 fn run<J: Job>(

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::PgPool;
+use sqlx::{Connection, PgConnection, PgPool};
 use tokio::sync::watch;
 use tracing::warn;
 
@@ -17,6 +17,8 @@ use crate::exchange::LONGEST;
 use crate::store::settle::{Fate, Settlement, settle};
 use crate::store::{claim, node};
 
+/// A look that takes longer is given up, its connection with it.
+const LONGEST_LOOK: Duration = Duration::from_secs(30);
 /// Most jobs of one statement.
 const MOST: i64 = 1000;
 
@@ -46,15 +48,22 @@ impl Rescue {
 
     /// Says how many jobs wait again.
     async fn once(&self) -> sqlx::Result<u64> {
+        let mut db = self.pool.acquire().await?;
+        let looked = tokio::time::timeout(LONGEST_LOOK, self.on(&mut db)).await;
+        let looked = looked.unwrap_or(Err(sqlx::Error::PoolTimedOut));
+        if looked.is_err() {
+            drop(db.detach());
+        }
+        looked
+    }
+
+    async fn on(&self, db: &mut PgConnection) -> sqlx::Result<u64> {
         let mut back = 0;
         loop {
-            let mut db = self.pool.acquire().await?;
-            let rescued = node::rescue(&mut db, MOST, self.every).await?;
+            let rescued = node::rescue(db, MOST, self.every).await?;
             if rescued == node::Rescued::default() {
-                drop(db);
-                back += self.unheard().await?;
-                let mut db = self.pool.acquire().await?;
-                return Ok(back + claim::unpark(&mut db, &self.kinds, &self.versions).await?);
+                back += self.unheard(db).await?;
+                return Ok(back + claim::unpark(db, &self.kinds, &self.versions).await?);
             }
             back += rescued.back;
             warn!(
@@ -70,21 +79,23 @@ impl Rescue {
     }
 
     /// Gives back jobs that were claimed for this process in an exchange of whose end it did not hear.
-    async fn unheard(&self) -> sqlx::Result<u64> {
+    async fn unheard(&self, db: &mut PgConnection) -> sqlx::Result<u64> {
         let Some(node) = *self.node.borrow() else {
             return Ok(0);
         };
-        let mut db = self.pool.acquire().await?;
         // Of younger ones it may still hear.
-        let claims = claim::older(&mut db, node, LONGEST + Duration::from_secs(5)).await?;
+        let claims = claim::older(db, node, LONGEST + Duration::from_secs(5)).await?;
         let unknown = self.desk.claims.unknown(claims);
         if unknown.is_empty() {
             return Ok(0);
         }
         let given_back = unknown
             .iter()
-            .map(|(job, epoch)| Settlement::new(*job, *epoch, Fate::Release));
-        let given_back = settle(&mut db, &given_back.collect::<Vec<_>>()).await?;
+            .map(|(job, epoch)| Settlement::new(*job, *epoch, true, Fate::Release));
+        let mut tx = db.begin().await?;
+        let settled = settle(&mut tx, &given_back.collect::<Vec<_>>()).await?;
+        tx.commit().await?;
+        let given_back = settled.accepted;
         warn!("Gave back {given_back} jobs of whose claim nothing was heard");
         Ok(given_back)
     }

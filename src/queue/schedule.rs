@@ -53,7 +53,7 @@ pub enum CatchUp {
     /// The last one fires.
     #[default]
     Latest,
-    /// The last so many fire, in order.
+    /// The most recent of them fire, up to this many, in order.
     All(u16),
 }
 
@@ -128,7 +128,7 @@ impl Schedule {
         self
     }
 
-    /// Every so many minutes from midnight UTC on; they must divide a day.
+    /// At an interval of minutes from midnight UTC on; it must divide a day.
     pub fn every(mut self, minutes: u32) -> Self {
         self.cadence = self.named(Cadence::every(minutes));
         self

@@ -1,8 +1,12 @@
 //! Every statement on the hot table that is not a question of people: one function a statement.
 
+pub(crate) mod age;
+pub(crate) mod batch;
 pub(crate) mod claim;
+pub(crate) mod count;
 pub(crate) mod insert;
 pub(crate) mod node;
+pub(crate) mod ruled;
 pub(crate) mod settle;
 
 use sqlx::{PgConnection, PgPool};
@@ -21,6 +25,16 @@ pub(crate) enum Claim {
     Gone,
     /// It holds, and the job is to stop.
     Cancelled,
+}
+
+/// Makes a connection one for inserts that are always planned the same way, and that does not wait for ever.
+pub(crate) async fn set_up_for_inserts(db: &mut PgConnection) -> sqlx::Result<()> {
+    sqlx::raw_sql(
+        "SET jit = off; SET plan_cache_mode = force_generic_plan; SET statement_timeout = '30s'",
+    )
+    .execute(db)
+    .await?;
+    Ok(())
 }
 
 /// Holds a running job for the transaction if it is still of this claim.
@@ -59,6 +73,24 @@ pub(crate) async fn release_key(
     )
     .bind(job)
     .bind(epoch)
+    .execute(db)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Keeps what a job noted for its next attempt; `false` if the claim is gone.
+pub(crate) async fn note_progress(
+    db: &mut PgConnection,
+    job: JobId,
+    epoch: i32,
+    progress: &str,
+) -> sqlx::Result<bool> {
+    let done = sqlx::query(
+        "UPDATE queue.job SET progress = $3::text::jsonb WHERE id = $1 AND epoch = $2 AND state = 2",
+    )
+    .bind(job)
+    .bind(epoch)
+    .bind(progress)
     .execute(db)
     .await?;
     Ok(done.rows_affected() == 1)

@@ -10,10 +10,7 @@ use tracing::error;
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// Runs what `start` makes; again if it panics, until it returns.
-pub(crate) fn supervise<F>(
-    name: &'static str,
-    mut start: impl FnMut() -> F + Send + 'static,
-) -> Task
+pub fn supervise<F>(name: &'static str, mut start: impl FnMut() -> F + Send + 'static) -> Task
 where
     F: Future<Output = ()> + Send + 'static,
 {
@@ -36,7 +33,7 @@ where
 
 /// A task that ends when this is dropped.
 #[derive(Debug)]
-pub(crate) struct Task(JoinHandle<()>);
+pub struct Task(JoinHandle<()>);
 
 impl Task {
     /// Waits until it returns.

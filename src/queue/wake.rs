@@ -4,12 +4,12 @@
 //! transaction that enqueues: a notification there would make all commits queue behind each other.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::time::Duration;
 
 use sqlx::PgPool;
 use tokio::sync::watch;
-use tracing::debug;
+use tracing::{debug, warn};
 
 use crate::store;
 
@@ -29,6 +29,8 @@ struct Shared {
     sender: u64,
     local: watch::Sender<u64>,
     told: AtomicU8,
+    /// The last try to tell the others failed.
+    failing: AtomicBool,
 }
 
 /// Nobody is telling the others.
@@ -47,6 +49,7 @@ impl Wake {
                 sender: rand::random(),
                 local: watch::Sender::new(0),
                 told: AtomicU8::new(QUIET),
+                failing: AtomicBool::new(false),
             }),
         }
     }
@@ -91,8 +94,14 @@ impl Wake {
 async fn tell(shared: Arc<Shared>) {
     let sender = format!("{:016x}", shared.sender);
     loop {
-        if let Err(error) = store::notify(&shared.pool, &sender).await {
-            debug!("Other processes were not woken and will look by themselves: {error}");
+        match store::notify(&shared.pool, &sender).await {
+            Ok(()) => shared.failing.store(false, Ordering::Relaxed),
+            Err(error) if shared.failing.swap(true, Ordering::Relaxed) => {
+                debug!("Other processes are still not woken: {error}");
+            }
+            Err(error) => {
+                warn!("Other processes were not woken and will look by themselves: {error}");
+            }
         }
         tokio::time::sleep(APART).await;
         let told = &shared.told;

@@ -1,7 +1,7 @@
 //! Who has news: one connection of the process listens, every open page hears of its own person.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::convert::Infallible;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use domain::id::{OrgId, UserId};
@@ -11,13 +11,13 @@ use sqlx::PgPool;
 use sqlx::postgres::{PgListener, PgPoolOptions};
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
-use tracing::debug;
+use tracing::{debug, info, warn};
 
 use crate::stop::Stop;
 
-/// So many rings may wait for a page that is slow; one that misses some looks.
+/// Most rings that wait for a slow page; one that misses some looks.
 const WAITING: usize = 256;
-/// A silent connection is asked whether it is still one.
+/// How long a connection may be silent before it is asked whether it is still one.
 const SILENCE: Duration = Duration::from_secs(30);
 /// How long it may take to answer.
 const ANSWER: Duration = Duration::from_secs(5);
@@ -33,10 +33,17 @@ pub struct Bells(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
+    ear: Ear,
+    /// What listens; it ends with the bells.
+    listens: OnceLock<queue::Task>,
+}
+
+/// What listening takes.
+#[derive(Debug, Clone)]
+struct Ear {
     pool: PgPool,
     stop: Stop,
     rings: broadcast::Sender<Ring>,
-    listens: AtomicBool,
 }
 
 /// What a page hears.
@@ -56,24 +63,28 @@ struct Told {
 impl Bells {
     /// Bells of the database of `pool`, silent after `stop`.
     pub fn new(pool: PgPool, stop: Stop) -> Self {
-        Self(Arc::new(Shared {
+        let ear = Ear {
             pool,
             stop,
             rings: broadcast::Sender::new(WAITING),
-            listens: AtomicBool::new(false),
+        };
+        Self(Arc::new(Shared {
+            ear,
+            listens: OnceLock::new(),
         }))
     }
 
     /// Listens for one person's bell.
     pub fn listen(&self, org: OrgId, user: UserId) -> Heard {
         let heard = Heard {
-            rings: self.0.rings.subscribe(),
+            rings: self.0.ear.rings.subscribe(),
             org,
             user,
         };
-        if !self.0.listens.swap(true, Ordering::AcqRel) {
-            tokio::spawn(listen(self.0.clone()));
-        }
+        self.0.listens.get_or_init(|| {
+            let ear = self.0.ear.clone();
+            queue::supervise("bells", move || listen(ear.clone()))
+        });
         heard
     }
 }
@@ -92,37 +103,47 @@ impl Heard {
     }
 }
 
-async fn listen(shared: Arc<Shared>) {
+async fn listen(ear: Ear) {
+    let mut deaf = false;
     loop {
-        tokio::select! {
-            () = shared.stop.asked() => return,
-            ended = hear(&shared) => if let Err(error) = ended {
-                debug!("Bells are not heard for now: {error}");
-            },
+        let ended = tokio::select! {
+            () = ear.stop.asked() => return,
+            ended = hear(&ear, &mut deaf) => ended,
+        };
+        match ended {
+            Err(error) if deaf => debug!("Bells are still not heard: {error}"),
+            Err(error) => {
+                warn!("Bells are not heard for now, open pages look by themselves: {error}");
+                deaf = true;
+            }
+            Ok(never) => match never {},
         }
         tokio::select! {
-            () = shared.stop.asked() => return,
+            () = ear.stop.asked() => return,
             () = tokio::time::sleep(PAUSE) => {}
         }
     }
 }
 
-async fn hear(shared: &Shared) -> sqlx::Result<()> {
+async fn hear(ear: &Ear, deaf: &mut bool) -> sqlx::Result<Infallible> {
     let own = PgPoolOptions::new()
         .max_connections(1)
         .acquire_timeout(ANSWER)
-        .connect_lazy_with(shared.pool.connect_options().as_ref().clone());
+        .connect_lazy_with(ear.pool.connect_options().as_ref().clone());
     let mut listener = PgListener::connect_with(&own).await?;
     listener.eager_reconnect(false);
     listener.ignore_pool_close_event(true);
     listener.listen(CHANNEL).await?;
+    if std::mem::take(deaf) {
+        info!("Bells are heard again");
+    }
     // Something may have been told before; nobody listening is no mistake.
-    let _ = shared.rings.send(None);
+    let _ = ear.rings.send(None);
     loop {
         match tokio::time::timeout(SILENCE, listener.try_recv()).await {
             Ok(Ok(Some(told))) => {
                 let told = serde_json::from_str::<Told>(told.payload()).ok();
-                let _ = shared.rings.send(told.map(|told| (told.org, told.user)));
+                let _ = ear.rings.send(told.map(|told| (told.org, told.user)));
             }
             Ok(Ok(None)) => return Err(sqlx::Error::WorkerCrashed),
             Ok(Err(error)) => return Err(error),

@@ -1,6 +1,7 @@
 //! Read a request's body as bytes, up to a limit.
 
 use axum::body::{Body, Bytes};
+use axum::http::StatusCode;
 use futures::StreamExt;
 use http_body_util::BodyExt;
 use tower_http::timeout::TimeoutError;
@@ -19,7 +20,18 @@ pub enum BodyError {
     Broken,
 }
 
-/// Of a body that is too large, so much more is read and thrown away: a client that is still writing when the connection
+impl BodyError {
+    /// The status that tells it.
+    pub fn status(self) -> StatusCode {
+        match self {
+            Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
+            Self::Broken => StatusCode::BAD_REQUEST,
+        }
+    }
+}
+
+/// Most bytes of a body beyond the limit that are read and thrown away: a client that is still writing when the connection
 /// closes sees it break, and never the answer that says why.
 const HEARD_OUT: usize = 16 << 20;
 

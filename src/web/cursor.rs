@@ -18,6 +18,11 @@ pub fn decode<T: DeserializeOwned>(text: &str) -> Option<T> {
     serde_json::from_slice(&json).ok()
 }
 
+/// How many entries to ask for so that a page of `limit` knows whether there is a next one.
+pub fn one_more(limit: usize) -> i64 {
+    i64::try_from(limit).map_or(i64::MAX, |limit| limit.saturating_add(1))
+}
+
 /// One page of a list.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Page<T> {

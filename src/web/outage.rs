@@ -1,5 +1,8 @@
 //! Tell a database that is not there from a mistake of ours.
 
+/// Seconds after which a sender who came during an outage is to come again.
+pub const RETRY_AFTER_SECONDS: u64 = 5;
+
 /// Whether the same statement may well succeed in a while: the sender is asked to come back.
 pub fn is_outage(error: &sqlx::Error) -> bool {
     match error {

@@ -50,7 +50,7 @@ pub struct FieldError {
 }
 
 impl Problem {
-    /// A problem with no more to it than its status and a stable name.
+    /// A problem with only its status and a stable name.
     pub fn new(status: StatusCode, kind: &'static str) -> Self {
         Self {
             kind: kind.into(),
@@ -63,21 +63,21 @@ impl Problem {
         }
     }
 
-    /// Say what is wrong with this request.
+    /// Says what is wrong with this request.
     #[must_use]
     pub fn detail(mut self, detail: impl Into<String>) -> Self {
         self.detail = Some(detail.into());
         self
     }
 
-    /// Add a member of its own.
+    /// Adds a member of its own.
     #[must_use]
     pub fn with(mut self, name: &str, value: impl Into<serde_json::Value>) -> Self {
         self.more.insert(name.into(), value.into());
         self
     }
 
-    /// Ask the client to come back after so many seconds.
+    /// Asks the client to come back after `seconds`.
     #[must_use]
     pub fn retry_after(mut self, seconds: u64) -> Self {
         self.retry_after = Some(seconds);

@@ -12,12 +12,12 @@ use uuid::Uuid;
 
 use crate::config::Intake;
 
-/// After so many questions, keys that have long been quiet are forgotten.
+/// How many questions pass before keys that have long been quiet are forgotten.
 const TIDY_EVERY: u32 = 10_000;
 
-/// Sign-in links one address may ask for per minute.
+/// Most sign-in links one address may ask for per minute.
 const SIGN_IN_PER_IP: NonZeroU32 = NonZeroU32::new(10).unwrap();
-/// Sign-in links one mailbox is sent at once, and then one every five minutes.
+/// Most sign-in links one mailbox is sent at once; then one every five minutes.
 const SIGN_IN_TO: NonZeroU32 = NonZeroU32::new(3).unwrap();
 const SIGN_IN_TO_AGAIN: Duration = Duration::from_secs(300);
 
@@ -53,24 +53,24 @@ impl Limits {
         }
     }
 
-    /// Count one submission of an address; a household behind IPv6 counts as one.
+    /// Counts one submission of an address; a household behind IPv6 counts as one.
     pub fn ip(&self, ip: IpAddr) -> Result<(), Wait> {
         self.tidy();
         check(&self.per_ip, &network(ip))
     }
 
-    /// Count one submission for an org.
+    /// Counts one submission for an org.
     pub fn org(&self, org: Uuid) -> Result<(), Wait> {
         check(&self.per_org, &org)
     }
 
-    /// Count one sign-in that an address asked for.
+    /// Counts one sign-in that an address asked for.
     pub fn sign_in(&self, ip: IpAddr) -> Result<(), Wait> {
         self.tidy();
         check(&self.sign_in, &network(ip))
     }
 
-    /// Count one sign-in link for a mailbox.
+    /// Counts one sign-in link for a mailbox.
     pub fn sign_in_to(&self, email: &str) -> Result<(), Wait> {
         check(&self.sign_in_to, &email.to_owned())
     }

@@ -100,6 +100,11 @@ impl Views {
         }
     }
 
+    /// The names that files of a folder of templates may have to replace a page.
+    pub fn files() -> impl Iterator<Item = String> {
+        Pages::iter().map(|name| format!("{FOLDER}/{name}"))
+    }
+
     /// The page `name` filled with `data`, as an answer.
     pub fn page(&self, status: StatusCode, name: &str, data: &impl Serialize) -> Response {
         let html = match self.text(name, data) {

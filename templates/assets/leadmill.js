@@ -7,9 +7,58 @@ const $$ = (selector, within = document) => [...within.querySelectorAll(selector
 
 // --- Forms ---------------------------------------------------------------------------------------------------------
 
+// A choice by pointer is sent at once. By the keyboard each arrow is a choice, so there it takes Enter, or the button.
+let byPointer = null;
+document.addEventListener("pointerdown", (event) => (byPointer = event.target.closest("form[data-auto] select")));
+document.addEventListener("keydown", (event) => {
+  const select = event.target.closest("form[data-auto] select");
+  byPointer = null;
+  if (!select || event.key !== "Enter" || !select.form.hasAttribute("data-changed")) return;
+  event.preventDefault();
+  select.form.requestSubmit();
+});
 document.addEventListener("change", (event) => {
   const form = event.target.closest("form[data-auto]");
-  if (form) form.requestSubmit();
+  if (!form) return;
+  if (byPointer === event.target) form.requestSubmit();
+  else form.setAttribute("data-changed", "");
+});
+
+// Whoever was at a field of a list is there again when the page comes back.
+const PLACE = "leadmill.place";
+document.addEventListener("submit", (event) => {
+  if (event.target.matches("form[data-auto]")) sessionStorage.setItem(PLACE, event.target.getAttribute("action"));
+});
+const place = sessionStorage.getItem(PLACE);
+sessionStorage.removeItem(PLACE);
+if (place) $(`form[data-auto][action="${CSS.escape(place)}"] select`)?.focus();
+
+// What was typed stays until the server took it: over a reload, a refusal, and signing in anew.
+const DRAFTS = "leadmill.drafts";
+const drafts = JSON.parse(sessionStorage.getItem(DRAFTS) ?? "{}");
+const keep = () => sessionStorage.setItem(DRAFTS, JSON.stringify(drafts));
+const person = $(".account .strong")?.textContent;
+const typed = () => $$("main form[method=post] textarea, main form[method=post] input[name=reason]");
+const draft = (field) => `${person} ${field.form.getAttribute("action")} ${field.name}`;
+if ($("[data-said]")) for (const [key, { sent }] of Object.entries(drafts)) if (sent) delete drafts[key];
+function restore() {
+  for (const field of typed()) {
+    const kept = drafts[draft(field)];
+    if (kept && !field.value) field.value = kept.text;
+  }
+}
+restore();
+keep();
+document.addEventListener("input", (event) => {
+  if (!typed().includes(event.target)) return;
+  if (event.target.value) drafts[draft(event.target)] = { text: event.target.value };
+  else delete drafts[draft(event.target)];
+  keep();
+});
+document.addEventListener("submit", (event) => {
+  if (event.target.matches("[action='/sign-out']")) return sessionStorage.removeItem(DRAFTS);
+  for (const field of typed().filter((field) => field.form === event.target && drafts[draft(field)])) drafts[draft(field)].sent = true;
+  keep();
 });
 
 // Empty filters stay out of the address.
@@ -34,7 +83,7 @@ for (const group of $$("[data-when-status]")) {
 // --- What was just done ----------------------------------------------------------------------------------------------
 
 const toasts = $("[data-toasts]");
-const leaving = (toast) => setTimeout(() => toast.remove(), 6000);
+const leaving = (toast) => setTimeout(() => (toast.matches(":hover, :focus-within") ? leaving(toast) : toast.remove()), $("form", toast) ? 20000 : 6000);
 if (toasts) {
   $$(".toast", toasts).forEach(leaving);
   const here = new URL(location.href);
@@ -61,6 +110,7 @@ function toast(text, href) {
 
 const busy = () =>
   document.hidden ||
+  $("[data-changed], :popover-open") !== null ||
   $("[data-pick]:checked") !== null ||
   $("details[open].more, dialog[open]") !== null ||
   (document.activeElement?.closest("[data-live]") && document.activeElement.matches("input, select, textarea"));
@@ -84,6 +134,7 @@ async function refresh() {
       if (focused) $(`[href="${CSS.escape(focused)}"], #${CSS.escape(focused)}`, region)?.focus();
     });
     if (place >= 0) move(place, false);
+    restore();
     picked();
   } catch {
     // The next time.
@@ -95,6 +146,24 @@ async function refresh() {
 const every = Number($("[data-every]")?.dataset.every);
 if (every) setInterval(refresh, every * 1000);
 document.addEventListener("visibilitychange", () => document.hidden || refresh());
+
+// --- What does not fit ------------------------------------------------------------------------------------------------
+
+for (const current of $$(".tabs [aria-current], .steps [aria-current]")) {
+  const strip = current.parentElement;
+  strip.scrollLeft = current.offsetLeft - strip.offsetLeft - (strip.clientWidth - current.offsetWidth) / 2;
+}
+
+for (const letter of $$("[data-letter]")) {
+  const fit = () => {
+    if (!letter.contentDocument?.body?.childElementCount) return;
+    letter.style.height = "0";
+    letter.style.height = `${letter.contentDocument.documentElement.scrollHeight + 4}px`;
+  };
+  letter.addEventListener("load", fit);
+  addEventListener("resize", fit);
+  fit();
+}
 
 // --- The bell --------------------------------------------------------------------------------------------------------
 

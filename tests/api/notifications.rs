@@ -2,6 +2,7 @@
 
 use axum::http::Method;
 use domain::id::{NotificationId, UserId};
+use domain::member::Role;
 use insta::assert_snapshot;
 use serde_json::json;
 
@@ -28,25 +29,13 @@ async fn told(world: &World, org: domain::id::OrgId, user: UserId, title: &str) 
     id
 }
 
-async fn person(world: &World) -> UserId {
-    let user = UserId::new();
-    let mut tx = world.db.platform().await.unwrap();
-    sqlx::query("INSERT INTO users (id, email, name) VALUES ($1, $2, 'Ada')")
-        .bind(user)
-        .bind(format!("{user}@example.com"))
-        .execute(&mut *tx)
-        .await
-        .unwrap();
-    tx.commit().await.unwrap();
-    user
-}
-
 #[tokio::test]
 async fn news_is_listed_for_the_person_behind_the_key_and_read_once() {
     let world = World::at("2030-03-04T09:00:00Z".parse().unwrap()).await;
     let org = org(&world, "active").await;
     let web = web(&world, |_| {});
-    let (ada, bob) = (person(&world).await, person(&world).await);
+    let ada = world.member(org, "Ada", Role::Member).await.user;
+    let bob = world.member(org, "Bob", Role::Member).await.user;
     let adas = key(&world, org, &["leads:read"], Some(ada)).await;
     let mine = told(&world, org, ada, "A hot lead").await;
     let theirs = told(&world, org, bob, "Another").await;

@@ -11,7 +11,7 @@ use super::{get, key};
 use crate::harness::World;
 
 /// What the org's key is answered to a JSON body: status, ETag, body.
-async fn send(
+pub(super) async fn send(
     world: &World,
     key: &str,
     method: Method,
@@ -37,7 +37,7 @@ async fn send(
     (status, etag, serde_json::from_slice(&body).unwrap())
 }
 
-async fn writer(world: &World) -> (OrgId, String) {
+pub(super) async fn writer(world: &World) -> (OrgId, String) {
     let org = world.org().await;
     (
         org,
@@ -262,5 +262,115 @@ async fn a_person_types_a_lead_in_over_trpc_and_changes_it() {
         changed["result"]["data"]["jobTitle"], "Countess",
         "{changed}"
     );
+    world.work().await;
+}
+
+#[tokio::test]
+async fn the_company_that_is_named_is_kept_and_one_that_is_not_there_refused() {
+    let world = World::new().await;
+    let (_, key) = writer(&world).await;
+    let path = "/api/v1/leads";
+    let ada = json!({"email": "ada@engines.example", "company": "Engines"});
+    let (_, _, ada) = send(&world, &key, Method::POST, path, &[], &ada).await;
+    let engines = &ada["company_id"];
+    assert!(engines.is_string(), "{ada}");
+
+    let bob = json!({"email": "bob@looms.example", "company": "Looms", "company_id": engines});
+    let (status, _, bob) = send(&world, &key, Method::POST, path, &[], &bob).await;
+    assert_eq!((status, &bob["company_id"]), (201, engines), "{bob}");
+    let looms = json!({"email": "cas@looms.example", "company": "Looms"});
+    let (_, _, cas) = send(&world, &key, Method::POST, path, &[], &looms).await;
+    assert_ne!(&cas["company_id"], engines);
+
+    let nowhere = json!({"email": "dan@looms.example", "company_id": uuid::Uuid::now_v7()});
+    let own = format!("{path}/{}", bob["id"].as_str().unwrap());
+    for (method, path) in [(Method::POST, path), (Method::PATCH, &*own)] {
+        let (status, _, problem) = send(&world, &key, method, path, &[], &nowhere).await;
+        let field = &problem["errors"][0]["field"];
+        assert_eq!((status, field), (422, &json!("company_id")), "{problem}");
+    }
+    world.work().await;
+    let leads = get(&world.app, path, &key).await;
+    assert_eq!(leads["items"].as_array().unwrap().len(), 3);
+}
+
+#[tokio::test]
+async fn a_time_that_nobody_lives_in_is_refused_wherever_one_is_given() {
+    let world = World::new().await;
+    let (_, key) = writer(&world).await;
+    let leads = "/api/v1/leads";
+    let ada = json!({"email": "ada@engines.example"});
+    let (_, _, ada) = send(&world, &key, Method::POST, leads, &[], &ada).await;
+    let own = format!("{leads}/{}", ada["id"].as_str().unwrap());
+    for far in [
+        "0000-01-01T00:00:00Z",
+        "1899-12-31T23:59:59Z",
+        "2201-01-01T00:00:00Z",
+    ] {
+        for (method, path) in [(Method::POST, leads), (Method::PATCH, &*own)] {
+            let body = json!({"email": "bob@engines.example", "next_follow_up_at": far});
+            let (status, _, problem) = send(&world, &key, method, path, &[], &body).await;
+            let field = &problem["errors"][0]["field"];
+            assert_eq!((status, field), (422, &json!("next_follow_up_at")), "{far}");
+        }
+        for name in [
+            "date_from",
+            "date_to",
+            "last_contacted_before",
+            "follow_up_by",
+        ] {
+            let problem = get(&world.app, &format!("{leads}?{name}={far}"), &key).await;
+            assert_eq!(
+                (&problem["status"], &problem["errors"][0]["field"]),
+                (&json!(422), &json!(name))
+            );
+        }
+        let place = leadmill::web::cursor::encode(&(far, uuid::Uuid::nil()));
+        for list in [
+            leads.to_owned(),
+            format!("{own}/timeline"),
+            format!("{own}/scores"),
+        ] {
+            let problem = get(&world.app, &format!("{list}?cursor={place}"), &key).await;
+            assert_eq!(
+                (&problem["status"], &problem["errors"][0]["field"]),
+                (&json!(422), &json!("cursor")),
+                "{list}"
+            );
+        }
+    }
+    let near = json!({"next_follow_up_at": "2200-12-31T23:59:59Z"});
+    let (status, _, changed) = send(&world, &key, Method::PATCH, &own, &[], &near).await;
+    assert_eq!(
+        (status, &changed["next_follow_up_at"]),
+        (200, &near["next_follow_up_at"])
+    );
+    world.work().await;
+}
+
+#[tokio::test]
+async fn a_version_may_be_weak_and_is_one() {
+    let world = World::new().await;
+    let (_, key) = writer(&world).await;
+    let ada = json!({"email": "ada@engines.example"});
+    let (_, _, ada) = send(&world, &key, Method::POST, "/api/v1/leads", &[], &ada).await;
+    world.work().await;
+    let own = format!("/api/v1/leads/{}", ada["id"].as_str().unwrap());
+    let version = get(&world.app, &own, &key).await["version"]
+        .as_i64()
+        .unwrap();
+    let other = version + 7;
+    for (tag, expected) in [
+        (format!("\"{version}\", \"{other}\""), 422),
+        ("\"soon\"".to_owned(), 422),
+        (format!("W/\"{other}\""), 412),
+        (format!("W/\"{version}\""), 200),
+        ("*".to_owned(), 200),
+    ] {
+        let change = json!({"notes": tag});
+        let headers = [("if-match", &*tag)];
+        let (status, _, answer) = send(&world, &key, Method::PATCH, &own, &headers, &change).await;
+        assert_eq!(status, expected, "{tag}: {answer}");
+    }
     world.work().await;
 }

@@ -225,3 +225,56 @@ async fn a_closed_account_and_one_without_an_org_do_not_get_in() {
     world.work().await;
     assert_eq!(world.mailbox().await.mails().len(), 0);
 }
+
+#[tokio::test]
+async fn whoever_sent_a_form_too_late_comes_back_to_its_page() {
+    let world = World::new().await;
+    let send = async |referer: &'static str| {
+        let request = Request::post("/dashboard/crm/notifications/read")
+            .header(header::HOST, "console.example")
+            .header("sec-fetch-site", "same-origin")
+            .header(header::REFERER, referer)
+            .body(Body::empty())
+            .unwrap();
+        let answer = world.send(request).await;
+        answer.headers()[header::LOCATION]
+            .to_str()
+            .unwrap()
+            .to_owned()
+    };
+    assert_eq!(
+        send("http://console.example/dashboard/crm/leads?band=hot").await,
+        "/sign-in?next=%2Fdashboard%2Fcrm%2Fleads%3Fband%3Dhot"
+    );
+    assert_eq!(
+        send("http://evil.example/dashboard/crm/leads").await,
+        "/sign-in?next=%2Fdashboard%2Fcrm"
+    );
+}
+
+#[tokio::test]
+async fn an_unknown_address_is_a_page_for_people_and_a_problem_for_programs() {
+    let world = World::new().await;
+    let ask = async |accept: &'static str| {
+        let request = Request::get("/dashboard/nowhere")
+            .header(header::ACCEPT, accept)
+            .body(Body::empty())
+            .unwrap();
+        let answer = world.send(request).await;
+        let kind = answer.headers()[header::CONTENT_TYPE]
+            .to_str()
+            .unwrap()
+            .to_owned();
+        (answer.status(), kind)
+    };
+    let browser = ask("text/html,application/xhtml+xml,*/*;q=0.8").await;
+    assert_eq!(
+        browser,
+        (StatusCode::NOT_FOUND, "text/html; charset=utf-8".into())
+    );
+    let program = ask("*/*").await;
+    assert_eq!(
+        program,
+        (StatusCode::NOT_FOUND, "application/problem+json".into())
+    );
+}

@@ -15,7 +15,7 @@ use crate::harness::World;
 use crate::intake::capture;
 
 /// Leads that came in by the front door, scored; the last of them first in lists.
-async fn taken(world: &World, org: OrgId, people: &[Value]) -> Vec<LeadId> {
+pub(super) async fn taken(world: &World, org: OrgId, people: &[Value]) -> Vec<LeadId> {
     for person in people {
         let mut input = person.clone();
         input["orgId"] = json!(org);
@@ -34,12 +34,12 @@ async fn taken(world: &World, org: OrgId, people: &[Value]) -> Vec<LeadId> {
     leads.iter().map(|lead| lead.id).collect()
 }
 
-fn person(first: &str, last: &str) -> Value {
+pub(super) fn person(first: &str, last: &str) -> Value {
     let email = format!("{}@example.com", first.to_lowercase());
     json!({"firstName": first, "lastName": last, "email": email, "source": "website"})
 }
 
-async fn status_of(world: &World, org: OrgId, lead: LeadId) -> Status {
+pub async fn status_of(world: &World, org: OrgId, lead: LeadId) -> Status {
     let mut tx = world.db.org(org).await.unwrap();
     lead_pages::find(&mut tx, org, lead)
         .await
@@ -93,13 +93,24 @@ async fn leads_are_listed_filtered_and_paged() {
     assert_eq!(seen, 7);
 
     let none = browser.get("/dashboard/crm/leads?status=won").await;
-    assert!(none.words().contains("No lead fits"));
+    assert!(none.words().contains("No lead matches"));
     assert!(none.text.contains("<option value=\"won\" selected>"));
     let found = browser.get("/dashboard/crm/leads?q=lead4").await;
     assert_eq!(found.text.matches("data-row").count(), 1);
     let wrong = browser.get("/dashboard/crm/leads?date_from=soon").await;
     assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY);
     assert!(wrong.words().contains("Must be a day or an instant"));
+    assert!(
+        wrong.text.contains("name=\"date_from\" value=\"soon\" aria-invalid=\"true\" aria-describedby=\"p-date_from\""),
+        "{}",
+        wrong.text
+    );
+    let wrong = browser.get("/dashboard/crm/leads?status=best").await;
+    assert!(
+        wrong
+            .text
+            .contains("<select name=\"status\" aria-invalid=\"true\"")
+    );
 }
 
 #[tokio::test]
@@ -148,7 +159,7 @@ async fn the_page_of_a_lead_explains_its_score() {
         .await
         .unwrap();
     assert_eq!(score, i32::from(shown.unwrap().score_total.unwrap()));
-    assert!(words.contains("Source quality website 14 / 20"), "{words}");
+    assert!(words.contains("Source quality Website 14 / 20"), "{words}");
     assert!(words.contains("Timeline"));
 }
 
@@ -204,8 +215,24 @@ async fn a_status_is_changed_and_refusals_are_shown_at_their_field() {
         .await;
     assert_eq!(opened.status, StatusCode::SEE_OTHER);
     assert_eq!(status_of(&world, org, lead).await, Status::Contacted);
+    // What a list showed before is one click away.
+    let list = ("back", "/dashboard/crm/leads");
+    let moved = browser
+        .post(
+            &path,
+            &[("status", "qualified"), ("was", "contacted"), list],
+        )
+        .await;
+    let page = browser.get(&moved.location).await;
+    assert!(
+        page.words().contains("The status is changed. Undo"),
+        "{}",
+        page.words()
+    );
+    assert!(page.text.contains("name=\"status\" value=\"contacted\""));
     let nonsense = browser.post(&path, &[("status", "best")]).await;
     assert_eq!(nonsense.status, StatusCode::UNPROCESSABLE_ENTITY);
+    world.work().await;
 }
 
 #[tokio::test]
@@ -248,11 +275,19 @@ async fn contacts_notes_dates_stages_and_hand_overs_are_written_down() {
     browser
         .post(&path("follow-up"), &[("date", "2040-02-29")])
         .await;
-    let no_day = browser
-        .post(&path("follow-up"), &[("date", "2041-02-29")])
+    for wrong in ["2041-02-29", "2201-02-28", "0001-01-01"] {
+        let no_day = browser.post(&path("follow-up"), &[("date", wrong)]).await;
+        assert_eq!(no_day.status, StatusCode::UNPROCESSABLE_ENTITY);
+        assert!(no_day.words().contains("This is no day of the calendar."));
+    }
+    let over = browser
+        .post(&path("follow-up"), &[("date", "2001-01-01")])
         .await;
-    assert_eq!(no_day.status, StatusCode::UNPROCESSABLE_ENTITY);
-    assert!(no_day.words().contains("This is no day of the calendar."));
+    assert_eq!(over.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(
+        over.words()
+            .contains("That day is over; choose today or a later one.")
+    );
     let stage = page
         .text
         .split("name=\"stage\" value=\"")
@@ -278,6 +313,11 @@ async fn contacts_notes_dates_stages_and_hand_overs_are_written_down() {
         "Likes looms",
         "Assigned to Bob",
         "1 so far",
+        "Contacted: Call",
+        "Changed: follow-up date",
+        "Scored ",
+        "Came in by API",
+        "Moved from the stage New to Qualified",
         "Qualified",
     ] {
         assert!(words.contains(seen), "{seen}: {words}");
@@ -421,4 +461,20 @@ async fn whom_to_get_back_to_today_is_one_link_away() {
         "{to}"
     );
     assert!(page.words().contains("Jane Due") && !page.words().contains("Joan Later"));
+
+    // A search within it stays within it.
+    let by = page.field("follow_up_by");
+    let ada = ada.user;
+    let search =
+        |q: &str| format!("/dashboard/crm/leads?q={q}&assigned_to={ada}&follow_up_by={by}");
+    let found = browser.get(&search("jane")).await;
+    assert!(found.words().contains("Jane Due") && found.words().contains("Due today ×"));
+    assert_eq!(found.field("follow_up_by"), by);
+    assert!(
+        !browser
+            .get(&search("joan"))
+            .await
+            .words()
+            .contains("Joan Later")
+    );
 }

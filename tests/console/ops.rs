@@ -2,7 +2,7 @@
 
 use axum::http::StatusCode;
 use domain::member::Role;
-use queue::admin;
+use queue::admin::{self, Scope};
 use serde_json::json;
 
 use super::{Browser, assert_labelled};
@@ -152,7 +152,7 @@ async fn a_dead_letter_is_told_with_its_cause_and_run_again() {
     let page = browser.get(&format!("/ops/jobs/{job}")).await;
     assert_labelled(&page);
     assert!(
-        page.words().contains("It is finished: discarded"),
+        page.words().contains("Given up after 1 attempt."),
         "{}",
         page.words()
     );
@@ -218,12 +218,8 @@ async fn chosen_jobs_are_called_off_together() {
     );
     assert_eq!(audited(&world, org).await.len(), 2);
     let page = browser.get(&format!("/ops/jobs/{}", ids[0])).await;
-    assert!(
-        page.words().contains("It is finished: cancelled"),
-        "{}",
-        page.words()
-    );
-    assert!(page.words().contains("from the console"));
+    assert!(page.words().contains("Cancelled."), "{}", page.words());
+    assert!(page.words().contains("From the console"));
     assert_eq!(world.work().await.count("process_intake"), 1);
 
     let nothing = browser.post("/ops/jobs/act", &[("verb", "cancel")]).await;
@@ -253,7 +249,7 @@ async fn a_job_says_why_it_waits() {
     );
 
     let mut db = world.pool.acquire().await.unwrap();
-    admin::pause_queue(&mut db, "mail").await.unwrap();
+    admin::pause(&mut db, Scope::Queue, "mail").await.unwrap();
     let page = browser.get(&path).await;
     assert!(
         page.words().contains("The queue mail is paused"),
@@ -297,4 +293,68 @@ async fn a_mistake_in_the_address_is_named() {
         browser.get("/ops/jobs/x").await.status,
         StatusCode::NOT_FOUND
     );
+}
+
+#[tokio::test]
+async fn what_fails_and_is_tried_again_is_told_before_it_is_given_up() {
+    let world = World::new().await;
+    world.leave_jobs();
+    let org = world.org().await;
+    let job = unreadable(&world, org.uuid()).await;
+    sqlx::query(
+        r#"
+        UPDATE queue.job
+        SET state = 1, attempt = 2, max_attempts = 9, run_at = now() + interval '1 hour',
+            errors = '[{"attempt": 2, "at": "2030-03-04T09:00:00Z", "error": "refused by 10.0.0.1"}]'
+        WHERE id = $1
+        "#,
+    )
+    .bind(job)
+    .execute(&world.pool)
+    .await
+    .unwrap();
+    let browser = operator(&world).await;
+    let now = browser.get("/ops").await;
+    assert!(
+        now.words().contains("Failing now")
+            && now.words().contains("refused by #.#.#.# send_mail 1 1 2"),
+        "{}",
+        now.words()
+    );
+    assert!(now.text.contains(&format!("/ops/jobs/{job}\"")));
+    // Nobody sees what fails for others.
+    let other = world.another_org().await;
+    world.member(other, "Olaf", Role::Owner).await;
+    let owner = world.browser("olaf@example.test").await;
+    assert!(!owner.get("/ops").await.words().contains("Failing now"));
+
+    let page = browser.get(&format!("/ops/jobs/{job}")).await;
+    assert!(
+        page.words().contains("Delete this job?"),
+        "{}",
+        page.words()
+    );
+    let (id, own) = (job.to_string(), format!("/ops/jobs/{job}"));
+    let fields = [("verb", "delete"), ("id", &*id), ("back", &*own)];
+    let done = browser.post("/ops/jobs/act", &fields).await;
+    assert_eq!(done.location, "/ops/jobs?said=deleted.1");
+    assert!(!browser.get("/ops").await.words().contains("Failing now"));
+}
+
+#[tokio::test]
+async fn problems_lead_back_to_where_one_was() {
+    let world = World::new().await;
+    let browser = operator(&world).await;
+    for (path, to) in [
+        ("/ops/jobs/x", "href=\"/ops/jobs\">To the jobs"),
+        ("/ops/jobs?state=best", "href=\"/ops/jobs\">To all jobs"),
+        (
+            "/dashboard/crm/leads/x",
+            "href=\"/dashboard/crm\">To the leads",
+        ),
+    ] {
+        let page = browser.get(path).await;
+        let text = page.text.replace("&#x2f;", "/");
+        assert!(text.contains(to), "{path}: {text}");
+    }
 }

@@ -9,7 +9,7 @@ use axum::extract::{Request, State};
 use axum::http::{Response, StatusCode, header};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio_util::task::AbortOnDropHandle;
 
 /// One answer.
@@ -64,6 +64,7 @@ pub struct Provider {
 struct Shared {
     script: Mutex<VecDeque<Answer>>,
     asked: Mutex<Vec<String>>,
+    times: watch::Sender<usize>,
 }
 
 impl Provider {
@@ -74,6 +75,7 @@ impl Provider {
         let shared = Arc::new(Shared {
             script: Mutex::new(answers.into_iter().collect()),
             asked: Mutex::default(),
+            times: watch::Sender::default(),
         });
         let routes = Router::new().fallback(answer).with_state(shared.clone());
         let serving = tokio::spawn(async { axum::serve(listener, routes).await.unwrap() });
@@ -94,6 +96,12 @@ impl Provider {
         lock(&self.shared.asked).clone()
     }
 
+    /// Waits until it has been asked so many times.
+    pub async fn until_asked(&self, times: usize) {
+        let mut asked = self.shared.times.subscribe();
+        asked.wait_for(|asked| *asked >= times).await.unwrap();
+    }
+
     /// Gives one more answer after those that are left.
     pub fn then(&self, answer: Answer) {
         lock(&self.shared.script).push_back(answer);
@@ -102,6 +110,7 @@ impl Provider {
 
 async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response<Body> {
     lock(&shared.asked).push(request.uri().to_string());
+    shared.times.send_modify(|times| *times += 1);
     let next = lock(&shared.script).pop_front();
     let mut next = next.unwrap_or(Answer::status(404));
     while let Answer::Held(let_go, answer) = next {

@@ -136,6 +136,7 @@ async fn whatever_goes_wrong_is_an_envelope() {
             post("/api/trpc/crm.leads.nothing", json, "{}"),
         ),
         ("no_procedure", post("/api/trpc", json, "{}")),
+        ("no_procedure", post("/api/trpc/", json, "{}")),
         (
             "wrong_method",
             Request::get(format!("{path}?input=%7B%7D"))

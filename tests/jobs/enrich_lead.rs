@@ -1,7 +1,6 @@
 //! Each class of a provider's answer, and what becomes of the lead.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use domain::enrichment::Outcome as Said;
 use domain::lead::EnrichmentStatus;
@@ -104,7 +103,8 @@ async fn a_provider_that_refuses_our_key_is_left_alone_and_those_who_run_the_org
 
         assert_eq!(
             find(&world, org, first).await.enrichment_status,
-            EnrichmentStatus::Failed
+            EnrichmentStatus::Pending,
+            "a key that is mended needs nobody to ask again"
         );
         assert_eq!(
             provider.asked().len(),
@@ -123,10 +123,13 @@ async fn a_provider_that_refuses_our_key_is_left_alone_and_those_who_run_the_org
 
         world.clock.advance(chrono::TimeDelta::hours(2));
         provider.then(Answer::manager());
+        provider.then(Answer::manager());
         world.work_early().await;
 
-        let found = find(&world, org, second).await;
-        assert_eq!(found.enrichment_status, EnrichmentStatus::Done);
+        for lead in [first, second] {
+            let found = find(&world, org, lead).await;
+            assert_eq!(found.enrichment_status, EnrichmentStatus::Done);
+        }
     }
 }
 
@@ -193,6 +196,67 @@ async fn an_answer_that_is_to_follow_is_asked_for_again() {
     );
     assert_eq!(provider.asked().len(), 2);
     assert_eq!(runs(&world, org, lead).await.len(), 1, "it is one question");
+}
+
+#[tokio::test]
+async fn an_answer_that_is_to_follow_and_does_not_in_a_day_is_given_up() {
+    let (world, org, _, lead, provider) = asked(vec![Answer::status(202); 100]).await;
+
+    let mut asked = 0;
+    world.work().await;
+    while find(&world, org, lead).await.enrichment_status == EnrichmentStatus::Pending {
+        asked += 1;
+        assert!(asked <= 24, "a day is over");
+        world.clock.advance(chrono::TimeDelta::hours(1));
+        world.work_early().await;
+    }
+
+    assert_eq!(asked, 24, "not before");
+    assert_eq!(
+        find(&world, org, lead).await.enrichment_status,
+        EnrichmentStatus::Failed
+    );
+    let runs = runs(&world, org, lead).await;
+    assert_eq!((runs.len(), runs[0].outcome), (1, Some(Said::Error)));
+    let questions = provider.asked().len();
+    world.work_early().await;
+    assert_eq!(provider.asked().len(), questions);
+}
+
+#[tokio::test]
+async fn who_objects_is_never_asked_about_again() {
+    let (world, org, _) = staffed().await;
+    let provider = Provider::that_says([Answer::status(451), Answer::manager()]).await;
+    world.look_up_at(provider.url());
+    submit(&world, org, &jane()).await;
+    world.work().await;
+    let first = leads(&world, org).await[0].id;
+
+    // Many years later, by the job itself, by what the person says anew, and as a lead that was deleted and came again.
+    world.clock.advance(chrono::TimeDelta::days(4_000));
+    world.enqueue(&enrich(org, first)).await;
+    world.work().await;
+    let mut anew = jane();
+    anew.job_title = Some("Engineer".into());
+    submit(&world, org, &anew).await;
+    world.work().await;
+    assert_eq!(
+        find(&world, org, first).await.enrichment_status,
+        EnrichmentStatus::Skipped
+    );
+    let mut tx = world.db.org(org).await.unwrap();
+    command::soft_delete_lead(&mut tx, &world.act(org), first)
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+    submit(&world, org, &jane()).await;
+    let drained = world.work().await;
+
+    assert_eq!(drained.failures(), []);
+    let second = &leads(&world, org).await[0];
+    assert_ne!(second.id, first);
+    assert_eq!(second.enrichment_status, EnrichmentStatus::Skipped);
+    assert_eq!(provider.asked().len(), 1);
 }
 
 #[tokio::test]
@@ -371,14 +435,7 @@ async fn a_lead_that_changes_while_it_is_asked_about_is_asked_about_anew() {
 
     // The first answer takes its time; meanwhile somebody mends the address.
     let (drained, ()) = tokio::join!(world.work(), async {
-        let put = async {
-            while provider.asked().is_empty() {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        };
-        tokio::time::timeout(Duration::from_secs(10), put)
-            .await
-            .unwrap();
+        provider.until_asked(1).await;
         change(&world, org, "UPDATE leads SET email = 'grace@example.org'").await;
         let exists = world.enqueue(&enrich(org, lead)).await;
         assert!(matches!(exists, queue::Enqueued::Exists(_)));

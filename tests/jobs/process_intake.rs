@@ -100,6 +100,7 @@ async fn the_same_address_again_fills_gaps_of_the_lead_that_is_there() {
         0,
         "there is nothing new to ask by"
     );
+    assert_eq!(drained.count("score_lead"), 0, "nor to calculate from");
     assert_eq!(leads(&world, org).await.len(), 1);
 }
 
@@ -210,4 +211,24 @@ async fn a_job_for_what_is_not_there_ends() {
     assert_eq!(drained.failures(), []);
     let outcomes: Vec<_> = drained.runs.iter().map(|ran| ran.outcome).collect();
     assert_eq!(outcomes, ["skipped"]);
+}
+
+#[tokio::test]
+async fn an_address_that_is_taken_and_not_found_is_put_aside_for_a_person() {
+    let (world, org, boss) = staffed().await;
+    // Whatever keeps the lead from being made or found: here nothing is ever inserted.
+    let never =
+        "CREATE FUNCTION never() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+        CREATE TRIGGER never BEFORE INSERT ON leads FOR EACH ROW EXECUTE FUNCTION never()";
+    sqlx::raw_sql(never).execute(&world.pool).await.unwrap();
+    let event = submit(&world, org, &jane()).await;
+
+    let drained = world.work().await;
+
+    assert_eq!(drained.failures(), []);
+    let mut tx = world.db.org(org).await.unwrap();
+    let kept = intake_events::lock(&mut tx, org, event).await.unwrap();
+    assert_eq!(kept.unwrap().state, IntakeState::Quarantined);
+    drop(tx);
+    assert_eq!(kinds(&world, org, boss).await, ["intake_quarantined"]);
 }

@@ -27,9 +27,17 @@ async fn every_active_org_is_scored_anew_and_no_other() {
     assert_eq!(drained.failures(), []);
     assert_eq!(
         results(&world, "refresh_scores").await,
-        [("completed".to_owned(), Some(json!({"orgs": 2})))]
+        [("completed".to_owned(), Some(json!({"orgs": 2, "batch": 1})))]
     );
     assert_eq!(drained.count("refresh_org_scores"), 2);
+    let mut db = world.pool.acquire().await.unwrap();
+    let batch = queue::admin::batch(&mut db, 1).await.unwrap().unwrap();
+    assert_eq!(
+        (batch.name.as_str(), batch.state.as_str()),
+        ("refresh_scores", "completed")
+    );
+    assert_eq!((batch.total, batch.done), (2, 2));
+    drop(db);
     for (org, scored) in [(org, true), (second, true), (closed, false)] {
         assert_eq!(leads(&world, org).await[0].score_total.is_some(), scored);
     }
@@ -51,6 +59,8 @@ async fn it_runs_at_three_and_reminders_at_eight_as_utc_counts() {
         [
             ("refresh_scores".to_owned(), tomorrow("03:00")),
             ("remind_follow_ups".to_owned(), tomorrow("08:00")),
+            ("forget_expired".to_owned(), tomorrow("04:00")),
+            ("assume_sent".to_owned(), Some(time("2030-03-04T12:05:00Z"))),
         ]
     );
 }
@@ -72,6 +82,8 @@ async fn a_schedule_that_fires_leaves_the_job_of_that_time() {
         "refresh_org_scores",
         "remind_follow_ups",
         "remind_org_follow_ups",
+        "forget_expired",
+        "assume_sent",
     ] {
         assert_eq!(drained.count(kind), 1, "{kind}");
     }

@@ -29,6 +29,12 @@ async fn about_to_write() -> (World, OrgId, MessageId) {
     (world, org, message)
 }
 
+async fn value(world: &World, org: OrgId, sql: &'static str) -> String {
+    let mut tx = world.db.org(org).await.unwrap();
+    let query = sqlx::query_scalar(sql).fetch_one(&mut *tx);
+    query.await.unwrap()
+}
+
 /// The jobs' parts, but mail leaves otherwise.
 async fn mailing(world: &World, change: impl FnOnce(&mut MailSettings)) -> Ctx {
     let mut ctx = world.ctx().await;
@@ -221,6 +227,29 @@ async fn a_server_that_says_no_is_not_asked_again() {
         (MailState::Failed, Some(550), 1)
     );
     assert_eq!(world.mailbox().await.count(), 0);
+}
+
+#[tokio::test]
+async fn what_a_server_says_of_an_address_stays_out_of_the_queue() {
+    for code in [451, 550] {
+        let (world, org, message) = about_to_write().await;
+        world.mailbox().await.trouble(Trouble::Refuse(code));
+
+        world.work().await;
+
+        let reply: String = value(&world, org, "SELECT smtp_reply FROM email_messages").await;
+        assert!(reply.contains("boss@example.test"), "{reply}");
+        let queue: String = sqlx::query_scalar(
+            "SELECT concat((SELECT jsonb_agg(to_jsonb(job)) FROM queue.job),
+                (SELECT jsonb_agg(to_jsonb(past)) FROM queue.job_history past))",
+        )
+        .fetch_one(&world.pool)
+        .await
+        .unwrap();
+        assert!(queue.contains(&message.to_string()), "{queue}");
+        assert!(!queue.contains("boss@"), "{queue}");
+        world.leave_jobs();
+    }
 }
 
 #[tokio::test]

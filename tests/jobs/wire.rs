@@ -3,8 +3,8 @@
 
 use domain::id::{IntakeEventId, MessageId};
 use jobs::{
-    ProcessIntake, RefreshOrgScores, RefreshScores, RemindFollowUps, RemindOrgFollowUps, SendMail,
-    SendSignInLink,
+    AssumeSent, ForgetExpired, ProcessIntake, RefreshOrgScores, RefreshScores, RemindFollowUps,
+    RemindOrgFollowUps, SendMail, SendSignInLink,
 };
 use queue::Job;
 use serde_json::json;
@@ -56,6 +56,8 @@ fn every_kind_is_written_as_it_always_was() {
         }),
         line(&RemindFollowUps { due_at }),
         line(&RemindOrgFollowUps { org, due_at }),
+        line(&ForgetExpired { due_at }),
+        line(&AssumeSent { due_at }),
         line(&SendSignInLink {
             email: "Mira@Rep.test".into(),
         }),
@@ -95,6 +97,8 @@ fn every_kind_is_written_as_it_always_was() {
     refresh_org_scores v1 score lane ORG:1898823600:ID {"org":"ORG","due_at":"2030-03-04T03:00:00Z","after":"ID"}
     remind_follow_ups v1 sweep - 1898823600 {"due_at":"2030-03-04T03:00:00Z"}
     remind_org_follow_ups v1 notify lane ORG:1898823600 {"org":"ORG","due_at":"2030-03-04T03:00:00Z"}
+    forget_expired v1 sweep - 1898823600 {"due_at":"2030-03-04T03:00:00Z"}
+    assume_sent v1 sweep - 1898823600 {"due_at":"2030-03-04T03:00:00Z"}
     send_sign_in_link v1 mail - mira@rep.test {"email":"Mira@Rep.test"}
     notify_rep v1 notify lane - {"org":"ORG","lead":"ID","reason":"scored"}
     notify_rep v1 notify lane - {"org":"ORG","lead":"ID","reason":"turned_hot"}
@@ -127,6 +131,8 @@ fn what_lies_in_a_queue_can_be_read() {
             "remind_follow_ups",
             json!({"due_at": "2030-03-04T08:00:00Z"}),
         ),
+        ("forget_expired", json!({"due_at": "2030-03-04T04:00:00Z"})),
+        ("assume_sent", json!({"due_at": "2030-03-04T04:05:00Z"})),
         (
             "remind_org_follow_ups",
             json!({"org": ID, "due_at": "2030-03-04T08:00:00Z"}),

@@ -33,8 +33,8 @@ const WORKERS: usize = 2;
 const OUTAGES: [usize; 2] = [700, 1_400];
 /// How long it is gone.
 const OUTAGE: Duration = Duration::from_millis(1_500);
-/// How long what was begun may take to end, once nothing is killed any more.
-const SETTLED: Duration = Duration::from_secs(150);
+/// For how long nothing may come to an end, once nothing is killed any more, before what is left counts as stuck.
+const STUCK: Duration = Duration::from_secs(90);
 /// How many mails one worker has in hand.
 const MAILS_AT_ONCE: usize = 2;
 const FORM: &str = "chaos-form";
@@ -251,7 +251,7 @@ async fn outages(cluster: &Cluster, taken: &AtomicUsize) {
 
 /// Waits until no job is left; those that are after all.
 async fn until_settled(db: &mut PgConnection) -> Vec<String> {
-    let begun = Instant::now();
+    let (mut fewest, mut since) = (usize::MAX, Instant::now());
     loop {
         let left: Vec<String> = sqlx::query_scalar(
             "SELECT format('%s %s, state %s, attempt %s, due %s: %s', kind, id, state, attempt, run_at, errors)
@@ -260,7 +260,10 @@ async fn until_settled(db: &mut PgConnection) -> Vec<String> {
         .fetch_all(&mut *db)
         .await
         .unwrap();
-        if left.is_empty() || begun.elapsed() > SETTLED {
+        if left.len() < fewest {
+            (fewest, since) = (left.len(), Instant::now());
+        }
+        if left.is_empty() || since.elapsed() > STUCK {
             return left;
         }
         tokio::time::sleep(Duration::from_millis(100)).await;

@@ -261,10 +261,15 @@ async fn a_person_is_told_what_to_do_and_it_works() {
     let told = dev.told();
     let client = client();
 
-    let link = told
+    let links: Vec<_> = told
         .split_whitespace()
-        .find(|word| word.contains("/sign-in/"))
-        .unwrap();
+        .filter(|word| word.contains("/sign-in/"))
+        .collect();
+    let [rep, link] = links[..] else {
+        panic!("{told}")
+    };
+    let entered = client.post(rep).send().await.unwrap();
+    assert_eq!(entered.status(), StatusCode::SEE_OTHER);
     let page = client.get(link).send().await.unwrap();
     assert_eq!(page.status(), StatusCode::OK);
     let entered = client.post(link).send().await.unwrap();
@@ -346,4 +351,98 @@ async fn two_runs_on_the_same_data_share_the_database() {
         None,
         "the last one takes the database along"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_runs_that_begin_at_once_on_nothing_share_what_they_make() {
+    let folder = folder();
+    let data = folder.path().join("data");
+    let both = [0, 1].map(|_| Dev::start(&data, &["--ready-json"]));
+    let ready = both.each_ref().map(Dev::ready);
+    assert_eq!(ready[0]["org_id"], ready[1]["org_id"]);
+    for ready in &ready {
+        let api = format!("{}/api/v1/leads", text(ready, "url"));
+        let key = text(ready, "api_key");
+        let all = until(&api, Some(&key), |leads| {
+            leads["items"]
+                .as_array()
+                .is_some_and(|leads| leads.len() == 6)
+        });
+        all.await;
+    }
+    for dev in both {
+        assert!(dev.stop().success());
+    }
+    assert_eq!(postgres(&data), None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn its_doors_stay_open_until_its_jobs_have_ended() {
+    let folder = folder();
+    let data = folder.path().join("data");
+    let mut dev = Dev::start(&data, &["--ready-json"]);
+    let ready = dev.ready();
+    let url = text(&ready, "url");
+    let pool = sqlx::PgPool::connect(&text(&ready, "database_url"))
+        .await
+        .unwrap();
+    let mut holding = pool.begin().await.unwrap();
+    sqlx::query("LOCK TABLE leads IN ACCESS EXCLUSIVE MODE")
+        .execute(&mut *holding)
+        .await
+        .unwrap();
+    let sent = client()
+        .post(format!("{url}/api/trpc/crm.leads.capture"))
+        .json(
+            &json!({"orgId": ready["org_id"], "firstName": "Jane", "lastName": "Late",
+            "email": "jane@late.example", "source": "website"}),
+        )
+        .send();
+    assert_eq!(sent.await.unwrap().status(), StatusCode::OK);
+    let deadline = Instant::now() + PATIENCE;
+    let waits =
+        "SELECT EXISTS (SELECT FROM pg_locks WHERE relation = 'leads'::regclass AND NOT granted)";
+    while !sqlx::query_scalar::<_, bool>(waits)
+        .fetch_one(&pool)
+        .await
+        .unwrap()
+    {
+        assert!(Instant::now() < deadline, "no job came to the lead");
+    }
+
+    dev.signal("-TERM");
+    loop {
+        let stopping = client().get(format!("{url}/readyz")).send().await.unwrap();
+        if stopping.text().await.unwrap() == "stopping\n" {
+            break;
+        }
+        assert!(Instant::now() < deadline, "it should be stopping");
+    }
+    let asked = client()
+        .get(format!("{url}/dev/enrich?email=jane@late.example"))
+        .send();
+    assert_eq!(asked.await.unwrap().status(), StatusCode::OK);
+
+    holding.rollback().await.unwrap();
+    pool.close().await;
+    assert!(dev.ended().success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_directory_that_was_removed_is_begun_anew_wherever_its_database_is() {
+    // Closed to the user that runs root's Postgres, so that root's is elsewhere.
+    let folder = folder();
+    let data = folder.path().join("data");
+    let org = |dev: &Dev| text(&dev.ready(), "org_id");
+    let dev = Dev::start(&data, &["--ready-json"]);
+    let first = org(&dev);
+    assert!(dev.stop().success());
+    let dev = Dev::start(&data, &["--ready-json"]);
+    assert_eq!(org(&dev), first);
+    assert!(dev.stop().success());
+
+    std::fs::remove_dir_all(&data).unwrap();
+    let dev = Dev::start(&data, &["--ready-json"]);
+    assert_ne!(org(&dev), first);
+    assert!(dev.stop().success());
 }

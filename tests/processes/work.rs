@@ -157,9 +157,11 @@ async fn a_second_signal_gives_back_what_runs() {
 
     process.signal("-TERM");
     process.until_gone().await;
-    process.signal("-TERM");
+    // Another one: the same again at once would be the same wish.
+    process.signal("-INT");
 
     assert_eq!(code(process.ended()), UNAVAILABLE);
+    assert_eq!(process.said("1 jobs had not ended").len(), 1);
     let back = stage.job("enrich_lead").await;
     // It is nobody's fault, so the attempt does not count.
     assert_eq!((&*back.state, back.attempt), ("ready", 0));
@@ -214,4 +216,102 @@ async fn a_pool_works_its_own_queues_only() {
     let left = stage.job("enrich_lead").await;
     assert_eq!((&*left.state, left.attempt), ("ready", 0));
     drop(process);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_process_of_a_host_takes_the_next_port() {
+    let world = World::new().await;
+    let first = Process::start(&["work"], world.database_url());
+    let second = Process::start(&["work"], world.database_url());
+    assert_ne!(first.url, second.url);
+    assert_eq!(second.get("/healthz").await, Some((200, "ok\n".into())));
+    let taken = second.said("127.0.0.1:8081 is taken, ");
+    assert_eq!(taken.len(), 1, "{taken:?}");
+
+    // One that was asked for is meant.
+    let address = first.url.trim_start_matches("http://");
+    let mut third = Process::begin(&["work", "--listen", address], world.database_url());
+    assert_eq!(code(third.ended()), UNAVAILABLE);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_signal_that_comes_twice_at_once_is_one_wish() {
+    let stage = Stage::new().await;
+    let mut process = stage.work(&[]);
+    let question = stage.provider.asked().await;
+
+    // As `timeout` does: to the process, and to its group.
+    process.signal("-TERM");
+    process.signal("-TERM");
+    process.until_gone().await;
+    answer(question).await;
+
+    assert_eq!(code(process.ended()), 0);
+    assert_eq!(stage.job("enrich_lead").await.state, "completed");
+    assert!(process.said("had not ended").is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_signal_while_nothing_runs_gives_nothing_back() {
+    let world = World::new().await;
+    let mut process = Process::start(&["work", "--listen", "127.0.0.1:0"], world.database_url());
+    process.signal("-TERM");
+    process.signal("-INT");
+    assert_eq!(code(process.ended()), 0);
+    assert!(process.said("had not ended").is_empty());
+}
+
+/// Waits until the database says yes.
+async fn until_yes(stage: &Stage, question: &'static str) {
+    let yes = async {
+        while !sqlx::query_scalar::<_, bool>(question)
+            .fetch_one(&stage.world.pool)
+            .await
+            .unwrap()
+        {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let yes = tokio::time::timeout(PATIENCE, yes).await;
+    assert!(yes.is_ok(), "never: {question}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_outcome_finds_the_day_that_is_made_while_it_is_written() {
+    let stage = Stage::new().await;
+    let mut process = stage.work(&[]);
+    let question = stage.provider.asked().await;
+    // The week is made once, at the start.
+    until_yes(
+        &stage,
+        "SELECT count(*) > 7 FROM pg_inherits WHERE inhparent = 'queue.job_history'::regclass",
+    )
+    .await;
+    sqlx::raw_sql(
+        "DO $$ BEGIN
+            EXECUTE format('DROP TABLE queue.job_history_%s', to_char(now() AT TIME ZONE 'UTC', 'YYYYMMDD'));
+        END $$",
+    )
+    .execute(&stage.world.pool)
+    .await
+    .unwrap();
+
+    let mut making = stage.world.pool.begin().await.unwrap();
+    sqlx::query("SELECT queue.make_history_partition((now() AT TIME ZONE 'UTC')::date)")
+        .execute(&mut *making)
+        .await
+        .unwrap();
+    answer(question).await;
+    until_yes(
+        &stage,
+        "SELECT EXISTS (SELECT FROM pg_locks WHERE relation = 'queue.job_history_default'::regclass AND NOT granted)",
+    )
+    .await;
+    making.commit().await.unwrap();
+
+    stage.until("enrich_lead", "completed").await;
+    process.signal("-TERM");
+    assert_eq!(code(process.ended()), 0);
+    let alone = process.said("one by one");
+    assert!(alone.is_empty(), "{alone:?}");
 }

@@ -1,7 +1,9 @@
 //! What people see of the queue and may do to it.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use queue::admin::{self, Act, Counted, Cursor, Filter, Refused, Share, Waiting};
+use queue::admin::{
+    self, Act, Counted, Cursor, DeadFilter, Filter, Refused, Scope, Share, Waiting,
+};
 use serde_json::json;
 use sqlx::PgConnection;
 
@@ -268,9 +270,9 @@ async fn it_is_told_why_a_job_waits() {
     node(&mut db, &["mail"], &["other"]).await;
     told.push(admin::explain(&mut db, first).await.unwrap());
     node(&mut db, &["mail"], &["send_mail"]).await;
-    admin::pause_queue(&mut db, "mail").await.unwrap();
+    admin::pause(&mut db, Scope::Queue, "mail").await.unwrap();
     told.push(admin::explain(&mut db, first).await.unwrap());
-    admin::resume_queue(&mut db, "mail").await.unwrap();
+    admin::resume(&mut db, Scope::Queue, "mail").await.unwrap();
     for id in [first, second, parked, running, finished, 999_999] {
         told.push(admin::explain(&mut db, id).await.unwrap());
     }
@@ -307,7 +309,7 @@ async fn queues_are_counted_up_to_a_limit() {
     job(&mut db, PARKED, None).await;
     job(&mut db, RUNNING, None).await;
     node(&mut db, &["enrich", "score"], &[]).await;
-    admin::pause_queue(&mut db, "score").await.unwrap();
+    admin::pause(&mut db, Scope::Queue, "score").await.unwrap();
 
     let rows = admin::queues(&mut db).await.unwrap();
 
@@ -333,46 +335,49 @@ async fn queues_are_counted_up_to_a_limit() {
 }
 
 #[tokio::test]
-async fn failures_are_grouped_by_what_they_have_in_common() {
+async fn letters_that_died_before_fingerprints_were_kept_are_found_by_their_kind() {
     let world = World::new().await;
     let mut db = world.pool.acquire().await.unwrap();
     dead(&mut db, 1, "host 10.0.0.1 answered 503", None).await;
     let last = dead(&mut db, 0, "host 10.0.0.2 answered 503", None).await;
-    dead(
-        &mut db,
-        70,
-        "lead 018f0000-0000-7000-8000-000000000001 is gone",
-        None,
-    )
-    .await;
 
-    let groups = admin::failures(&mut db, Share::default()).await.unwrap();
+    let groups = admin::dead(&mut db, &DeadFilter::default()).await.unwrap();
     let told: Vec<_> = groups
         .iter()
-        .map(|group| (group.fingerprint.as_str(), group.count.0))
+        .map(|group| (group.fingerprint, group.error.as_str(), group.count.0))
         .collect();
-    assert_eq!(
-        told,
-        [("host #.#.#.# answered #", 2), ("lead # is gone", 1)]
-    );
+    assert_eq!(told, [(None, "host #.#.#.# answered #", 2)]);
     assert_eq!(groups[0].sample, last);
+}
 
-    let of = |queue| Share {
+#[tokio::test]
+async fn the_last_hour_of_a_lane_is_told_minute_by_minute() {
+    let world = World::new().await;
+    let mut db = world.pool.acquire().await.unwrap();
+    let lane = uuid::Uuid::from_u128(7);
+    for ago in [0, 1, 70] {
+        dead(&mut db, ago, "no", None).await;
+    }
+    sqlx::query("UPDATE queue.job_history SET lane = $1")
+        .bind(lane)
+        .execute(&mut *db)
+        .await
+        .unwrap();
+    let of = |queue, lane| Share {
         queue: Some(queue),
-        lane: None,
+        lane: Some(lane),
     };
-    let minutes = admin::rates(&mut db, of("mail")).await.unwrap();
+    let minutes = admin::rates(&mut db, of("mail", lane)).await.unwrap();
     assert_eq!(minutes.len(), 60);
-    assert_eq!(
-        minutes.iter().map(|minute| minute.discarded).sum::<i64>(),
-        2
-    );
+    let discarded = minutes.iter().map(|minute| minute.discarded);
+    assert_eq!(discarded.sum::<i64>(), 2);
+    // The one that ended before the hour is not looked at.
     assert_eq!(minutes.iter().map(|minute| minute.made).sum::<i64>(), 2);
-    let lane = Share {
-        queue: None,
-        lane: Some(uuid::Uuid::nil()),
-    };
-    assert_eq!(admin::failures(&mut db, lane).await.unwrap().len(), 0);
-    let none = admin::rates(&mut db, of("other")).await.unwrap();
-    assert_eq!(none.iter().map(|minute| minute.discarded).sum::<i64>(), 0);
+    for (queue, lane) in [("other", lane), ("mail", uuid::Uuid::nil())] {
+        let none = admin::rates(&mut db, of(queue, lane)).await.unwrap();
+        assert!(
+            none.iter()
+                .all(|minute| minute.made + minute.discarded == 0)
+        );
+    }
 }

@@ -258,7 +258,12 @@ pub async fn db_now(pool: &PgPool) -> DateTime<Utc> {
 
 /// Whether a job may go on under a claim, and if not, why.
 pub async fn fence(db: &mut PgConnection, job: JobId, epoch: i32) -> Result<(), StaleClaim> {
-    let attempt = Attempt {
+    attempt(job, epoch).fence(db).await
+}
+
+/// An attempt at a job under a claim.
+pub fn attempt(job: JobId, epoch: i32) -> Attempt {
+    Attempt {
         job,
         epoch,
         number: 1,
@@ -269,8 +274,9 @@ pub async fn fence(db: &mut PgConnection, job: JobId, epoch: i32) -> Result<(), 
         scheduled_at: DateTime::UNIX_EPOCH,
         created_at: DateTime::UNIX_EPOCH,
         trace: None,
+        batch: None,
+        progress: None,
         cancel: Default::default(),
         log: Default::default(),
-    };
-    attempt.fence(db).await
+    }
 }

@@ -18,7 +18,7 @@ use super::cast::{Act, Stage, finished, live, registry, until};
 use crate::harness::World;
 
 /// The address of the database of a process that works, which is this very program run once more.
-const DATABASE: &str = "LEADMILL_TEST_QUEUE_DATABASE";
+pub const DATABASE: &str = "LEADMILL_TEST_QUEUE_DATABASE";
 const LEASE: Duration = Duration::from_secs(2);
 const GRACE: Duration = Duration::from_secs(20);
 
@@ -75,16 +75,17 @@ async fn work(pool: PgPool, queue: &str) -> Running {
 }
 
 /// A process that works on the queue `deaths`, killed when this is dropped.
-struct Process(Child);
+pub struct Process(Child);
 
 impl Process {
     fn start(world: &World) -> Self {
+        Self::of("queue::deaths::as_another_process", world)
+    }
+
+    /// A process that runs what is called a test.
+    pub fn of(name: &str, world: &World) -> Self {
         let child = Command::new(std::env::current_exe().unwrap())
-            .args([
-                "--exact",
-                "queue::deaths::as_another_process",
-                "--nocapture",
-            ])
+            .args(["--exact", name, "--nocapture"])
             .env(DATABASE, world.database_url())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -92,7 +93,7 @@ impl Process {
         Self(child.unwrap())
     }
 
-    fn signal(&self, name: &str) {
+    pub fn signal(&self, name: &str) {
         let mut kill = Command::new("kill");
         let kill = kill.args([name, &self.0.id().to_string()]);
         assert!(kill.status().unwrap().success());
@@ -103,7 +104,7 @@ impl Process {
         cue(pool, self.0.id()).await;
     }
 
-    async fn ended(&mut self) -> bool {
+    pub async fn ended(&mut self) -> bool {
         let ended = async {
             loop {
                 if let Some(status) = self.0.try_wait().unwrap() {

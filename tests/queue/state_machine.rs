@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
-use queue::admin;
+use queue::admin::{self, Scope};
 use queue::{
     Attempt, Backoff, Enqueued, Job, JobResult, Key, Outcome, Pool, Registry, Worker, drain,
     enqueue, enqueue_many,
@@ -154,12 +154,10 @@ fn whatever_is_done_to_jobs_leaves_what_the_model_says() {
 }
 
 async fn play(pool: &PgPool, ops: &[Op]) -> Result<(), TestCaseError> {
-    sqlx::raw_sql(
-        "TRUNCATE queue.job, queue.job_history, queue.node, queue.queue RESTART IDENTITY",
-    )
-    .execute(pool)
-    .await
-    .unwrap();
+    sqlx::raw_sql("TRUNCATE queue.job, queue.job_history, queue.node, queue.rule RESTART IDENTITY")
+        .execute(pool)
+        .await
+        .unwrap();
     let mut model = Model::default();
     for (number, op) in ops.iter().enumerate() {
         let said = act(pool, &mut model, op).await;
@@ -232,12 +230,16 @@ async fn act(pool: &PgPool, model: &mut Model, op: &Op) -> (String, String) {
             (told(admin::delete(&mut db, job).await), model.delete(job))
         }
         Op::Pause => {
-            admin::pause_queue(&mut db, Step::QUEUE).await.unwrap();
+            admin::pause(&mut db, Scope::Queue, Step::QUEUE)
+                .await
+                .unwrap();
             model.paused = true;
             Default::default()
         }
         Op::Resume => {
-            admin::resume_queue(&mut db, Step::QUEUE).await.unwrap();
+            admin::resume(&mut db, Scope::Queue, Step::QUEUE)
+                .await
+                .unwrap();
             model.paused = false;
             Default::default()
         }

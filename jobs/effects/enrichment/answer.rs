@@ -10,15 +10,15 @@ use super::config::{Format, Named, Pause, ProviderConfig, Rule, Until};
 use super::facts::Told;
 use super::{Failure, Fetched};
 
-/// Rest for a provider that asks for it and does not say how long.
+/// How long to leave a provider alone that asks for it and does not say how long.
 const RATE_LIMITED: TimeDelta = TimeDelta::minutes(1);
-/// Rest for a provider whose credits are used up.
+/// How long to leave a provider alone whose credits are used up.
 const OUT_OF_CREDITS: TimeDelta = TimeDelta::hours(1);
-/// When to ask again for what a provider is still looking for.
+/// How long until a provider is asked again for what it is still looking for.
 const PENDING: TimeDelta = TimeDelta::seconds(30);
 /// Answers below 500 that no rule names and that may be another the next time: request timeout, too early.
 const MAY_PASS: [u16; 2] = [408, 425];
-/// No provider is left alone longer than that, whatever it says.
+/// Longest time a provider is left alone, whatever it says.
 const LONGEST: TimeDelta = TimeDelta::days(7);
 
 /// The classes of answers, as a rule names them.

@@ -105,7 +105,7 @@ pub(super) struct Until {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Format {
-    /// So many seconds from now.
+    /// Seconds from now.
     Seconds,
     /// Seconds since 1970.
     Unix,
@@ -135,22 +135,29 @@ pub(super) enum Place {
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// It is not one.
-    #[error("{0}")]
+    #[error("config: {0}")]
     Shape(#[from] serde_json::Error),
     /// A preset that there is not.
-    #[error("no preset is called {0:?}; there are {known}", known = presets::preset_names().collect::<Vec<_>>().join(", "))]
+    #[error("preset: none is called {0:?}; write one of {known}", known = presets::preset_names().collect::<Vec<_>>().join(", "))]
     Preset(String),
     /// An address that is none.
-    #[error("{0:?} is not an address like https://api.example.com/people")]
-    Address(String),
+    #[error("{field}: {text:?} is not a web address; write it as https://api.example.com/people")]
+    Address {
+        /// The field that holds it.
+        field: &'static str,
+        /// What stands there.
+        text: String,
+    },
     /// A fact that a lead does not have.
-    #[error("map: there is no {0:?}; there are {known}", known = TARGETS.join(", "))]
+    #[error("map: a lead has no fact {0:?}; write one of {known}", known = TARGETS.join(", "))]
     Target(String),
     /// A secret where it would be written down.
     #[error("request.url must not hold a secret: put it in a header")]
     SecretInAddress,
     /// Nothing an answer could mean.
-    #[error("outcome: there is no rule")]
+    #[error(
+        "outcome: it is empty, so no answer would mean anything; add rules such as {{\"status\": 200, \"is\": \"matched\"}}"
+    )]
     NoRules,
 }
 
@@ -181,7 +188,10 @@ impl ProviderConfig {
 
     /// The protocol of the preset `generic`, spoken at `url`.
     pub fn generic(url: &str) -> Result<Self, ConfigError> {
-        Url::parse(url).map_err(|_| ConfigError::Address(url.to_owned()))?;
+        Url::parse(url).map_err(|_| ConfigError::Address {
+            field: "url",
+            text: url.to_owned(),
+        })?;
         let mut config = presets::preset("generic")?;
         config.request.url = Text::constant(url);
         config.checked()
@@ -195,7 +205,10 @@ impl ProviderConfig {
     }
 
     fn move_to(&mut self, base: &str) -> Result<(), ConfigError> {
-        let wrong = || ConfigError::Address(base.to_owned());
+        let wrong = || ConfigError::Address {
+            field: "base_url",
+            text: base.to_owned(),
+        };
         let base = Url::parse(base).map_err(|_| wrong())?;
         let own = self.request.url.to_string();
         // Everything behind the host stays as it is, holes included.

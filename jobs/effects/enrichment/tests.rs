@@ -294,14 +294,14 @@ fn a_configuration_that_makes_no_sense_is_refused() {
     .map(Option::unwrap_or_default)
     .collect();
     insta::assert_snapshot!(told.join("\n"), @r#"
-    outcome: there is no rule
-    "teapot" is neither a status nor one like "5xx"
-    "title" is neither a path like $.person.emails[0] nor a condition like $.error == 'pending'
-    "soon" is not a time like 30s, 15m, 1h or 2d
-    map: there is no "lead.password"; there are lead.email, lead.first_name, lead.last_name, lead.phone, lead.job_title, lead.linkedin_url, lead.state, lead.country, lead.time_zone, lead.enrollment, company.name, company.domain, company.website, company.industry, company.company_size, company.employees, meta.likelihood, meta.credits
+    outcome: it is empty, so no answer would mean anything; add rules such as {"status": 200, "is": "matched"}
+    config: "teapot" is neither a status nor one like "5xx"
+    config: "title" is neither a path like $.person.emails[0] nor a condition like $.error == 'pending'
+    config: "soon" is not a time like 30s, 15m, 1h or 2d
+    map: a lead has no fact "lead.password"; write one of lead.email, lead.first_name, lead.last_name, lead.phone, lead.job_title, lead.linkedin_url, lead.state, lead.country, lead.time_zone, lead.enrollment, company.name, company.domain, company.website, company.industry, company.company_size, company.employees, meta.likelihood, meta.credits
     request.url must not hold a secret: put it in a header
-    "https://x/{{lead.shoe_size}}": a hole is {{lead.x}}, {{lead.x?}} or {{secret.x}}, where x of a lead is one of email, name, first_name, last_name, phone, company, domain, job_title, linkedin_url, website, country
-    unknown field `urll`, expected one of `method`, `url`, `headers`, `query`, `body`, `requires`, `omit_empty`
-    no preset is called "nobody"; there are pdl, apollo, hunter, clearbit, generic
+    config: "https://x/{{lead.shoe_size}}": a hole is {{lead.x}}, {{lead.x?}} or {{secret.x}}, where x of a lead is one of email, name, first_name, last_name, phone, company, domain, job_title, linkedin_url, website, country
+    config: unknown field `urll`, expected one of `method`, `url`, `headers`, `query`, `body`, `requires`, `omit_empty`
+    preset: none is called "nobody"; write one of pdl, apollo, hunter, clearbit, generic
     "#);
 }

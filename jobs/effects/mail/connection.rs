@@ -11,7 +11,7 @@ use tokio::time::timeout;
 
 use super::server::{Server, Tls};
 
-/// Mails after which a connection is closed: many servers stop taking more.
+/// Most mails per connection: many servers stop taking more.
 const MOST_MAILS: u16 = 100;
 /// How long a farewell may take.
 const FAREWELL: Duration = Duration::from_secs(2);

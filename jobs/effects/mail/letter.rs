@@ -2,6 +2,7 @@
 
 use domain::clock::Timestamp;
 use domain::id::MessageId;
+use domain::normalise;
 use lettre::message::header::{HeaderName, HeaderValue};
 use lettre::message::{Mailbox, MultiPart, SinglePart};
 use lettre::{Address, Message};
@@ -87,17 +88,8 @@ impl Letter {
 
 /// `text` as one line of bounded length: what stands in a header can neither end it nor start another.
 pub fn one_line(text: &str) -> String {
-    let spaced: String = text
-        .chars()
-        .map(|c| if is_break(c) { ' ' } else { c })
-        .collect();
-    let words: Vec<&str> = spaced.split_whitespace().collect();
-    words.join(" ").chars().take(LONGEST_LINE).collect()
-}
-
-/// Controls, and the separators that some programs take for line ends.
-fn is_break(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')
+    let line = normalise::one_line(text);
+    line.chars().take(LONGEST_LINE).collect()
 }
 
 /// Whether a header may be called that.

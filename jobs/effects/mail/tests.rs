@@ -354,7 +354,11 @@ async fn settings_that_cannot_work_are_refused_by_their_name() {
     let refused = |change: &dyn Fn(&mut MailSettings)| {
         let mut settings = MailSettings::default();
         change(&mut settings);
-        Mailer::new(settings).unwrap_err().to_string()
+        let wrong = Mailer::new(settings).unwrap_err();
+        let wrong = wrong
+            .iter()
+            .map(|error| format!("{}: {error}", error.key()));
+        wrong.collect::<Vec<_>>().join("\n")
     };
     assert_eq!(
         refused(&|settings| settings.from = "me".into()),
@@ -367,5 +371,13 @@ async fn settings_that_cannot_work_are_refused_by_their_name() {
     assert_eq!(
         refused(&|settings| settings.url = "mail.example.com".into()),
         "mail.url: not an address like smtp://user:password@mail.example.com:587"
+    );
+    assert_eq!(
+        refused(&|settings| {
+            settings.url = "mail.example.com".into();
+            settings.from = "me".into();
+        }),
+        "mail.url: not an address like smtp://user:password@mail.example.com:587\n\
+         mail.from: me is not a name with an address like Leadmill <leadmill@example.com>"
     );
 }

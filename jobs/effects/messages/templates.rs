@@ -62,6 +62,17 @@ impl TemplateError {
     }
 }
 
+/// Every template that is built in, by its name under the folder of all templates.
+pub(super) fn files() -> impl Iterator<Item = String> {
+    BuiltIn::iter()
+        .filter(|path| is_template(path))
+        .map(|path| format!("{FOLDER}/{path}"))
+}
+
+fn is_template(path: &str) -> bool {
+    ENDINGS.iter().any(|end| path.ends_with(end))
+}
+
 /// All templates, parsed.
 pub(super) struct Templates {
     environment: Environment<'static>,
@@ -93,7 +104,7 @@ impl Templates {
             replaced: BTreeMap::new(),
         };
         let mut errors = Vec::new();
-        for path in BuiltIn::iter().filter(|path| ENDINGS.iter().any(|end| path.ends_with(end))) {
+        for path in BuiltIn::iter().filter(|path| is_template(path)) {
             if let Err(error) = templates.add(&path, dir) {
                 errors.push(error);
             }

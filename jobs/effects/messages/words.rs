@@ -3,6 +3,7 @@
 use chrono::NaiveDate;
 use domain::contact::ContactMethod;
 use domain::lead::SourceCategory;
+use domain::normalise::capitalised;
 use domain::score::Factor;
 
 use super::FactorLine;
@@ -87,10 +88,7 @@ pub fn contact(method: Option<ContactMethod>, on: NaiveDate) -> String {
 }
 
 fn spoken(key: &str) -> String {
-    let words = key.replace('_', " ");
-    let mut letters = words.chars();
-    let first = letters.next().map(|first| first.to_uppercase().to_string());
-    first.unwrap_or_default() + letters.as_str()
+    capitalised(&key.replace('_', " "))
 }
 
 #[cfg(test)]

@@ -68,7 +68,7 @@ impl Procedure {
         }
     }
 
-    /// Call it.
+    /// Calls it.
     pub async fn run(
         self,
         app: &App,

@@ -4,14 +4,14 @@ use domain::store::{bell, lead_pages, pipeline_summary};
 use serde_json::{Map, Value, json};
 
 use crate::api::caller::Caller;
-use crate::api::notifications::{one_more, person};
+use crate::api::notifications::person;
 use crate::api::view::{LeadView, NotificationView, camel_case, snake_case};
 use crate::app::App;
 use crate::commands::Refused;
 use crate::commands::query::{LeadQuery, Parameters};
-use crate::web::cursor::Page;
+use crate::web::cursor::{Page, one_more};
 
-/// Counting further than this is not worth the wait.
+/// Most leads that are counted; further is not worth the wait.
 const COUNTED: i64 = 10_000;
 
 /// `crm.leads.list`: leads, newest first, by page number or by cursor.
@@ -77,7 +77,7 @@ pub async fn notifications(
     caller.may_read()?;
     let user = person(caller)?;
     let mut given = Parameters::of(&fields(input)?);
-    let (unread, after, limit) = (given.flag("unread"), given.cursor(), given.limit());
+    let (unread, after, limit) = (given.flag("unread"), given.moment(), given.limit());
     given.finish()?;
     let mut tx = caller.begin(app).await?;
     let news = bell::list(&mut tx, caller.org, user, unread, after, one_more(limit)).await?;

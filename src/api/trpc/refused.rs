@@ -21,7 +21,9 @@ pub fn failed(refused: Refused, request_id: &str) -> Failed {
             failed.data.insert("leadId".into(), json!(lead));
             failed
         }
-        Refused::Illegal(_) | Refused::KeyReused => Failed::new(Code::Conflict, sentence),
+        Refused::Illegal(_) | Refused::Status(_) | Refused::KeyReused => {
+            Failed::new(Code::Conflict, sentence)
+        }
         Refused::Stale(version) => {
             let mut failed = Failed::new(Code::PreconditionFailed, sentence);
             failed.data.insert("version".into(), version.into());

@@ -16,7 +16,7 @@ use crate::console::Failed;
 use crate::console::frame::back;
 use crate::console::posted::Posted;
 
-/// Jobs that can be chosen at once.
+/// Most jobs that can be chosen at once.
 const MOST: usize = 200;
 /// Longest reason, in characters.
 const LONGEST: usize = 500;
@@ -106,7 +106,15 @@ pub(super) async fn act(State(app): State<App>, posted: Posted) -> Result<Respon
         0 => "nothing".to_owned(),
         done => format!("{}.{done}", verb.done()),
     };
-    Ok(Redirect::to(&back(fields.text("back"), PATH, &said)).into_response())
+    // What was deleted has no page to go back to.
+    let sent = fields.text("back");
+    let is_gone = |id: &i64| verb == Verb::Delete && sent == format!("{PATH}/{id}");
+    let sent = if chosen.iter().any(is_gone) {
+        PATH
+    } else {
+        sent
+    };
+    Ok(Redirect::to(&back(sent, PATH, &said)).into_response())
 }
 
 /// Does it to one job; says what was done, and to a job of which kind.

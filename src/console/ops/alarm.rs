@@ -1,16 +1,16 @@
 //! What needs somebody, worst first, and where to look.
 
-use queue::admin::{Counted, DatabaseRow, FailureRow, NodeRow, QueueRow, ScheduleRow};
+use queue::admin::{Counted, DatabaseRow, FailingRow, FailureRow, NodeRow, QueueRow, ScheduleRow};
 use serde::Serialize;
 
 use super::filter::PATH;
 use crate::console::moment::span;
 
-/// A ready job should not wait longer than this.
+/// How long a ready job may wait.
 const LONG: f64 = 60.0;
-/// A tick should fire within this.
+/// How late a tick may fire.
 const LATE: f64 = 60.0;
-/// A transaction that is open longer keeps dead rows from being cleaned away.
+/// How long a transaction may stay open before it keeps dead rows from being cleaned away.
 const OPEN: f64 = 600.0;
 
 /// Something that needs somebody.
@@ -30,6 +30,7 @@ pub(super) struct Facts {
     pub(super) nodes: Vec<NodeRow>,
     pub(super) schedules: Vec<ScheduleRow>,
     pub(super) failures: Vec<FailureRow>,
+    pub(super) failing: Vec<FailingRow>,
     pub(super) database: Option<DatabaseRow>,
 }
 
@@ -58,7 +59,7 @@ impl Facts {
                 .map(|node| Alarm {
                     bad: false,
                     text: format!(
-                        "The worker {} on {} ended without a word {} ago",
+                        "The worker {} on {} stopped responding {} ago",
                         node.id,
                         node.host,
                         span(node.seen_seconds_ago)
@@ -74,7 +75,7 @@ impl Facts {
                     "{} of {}: {}",
                     counted(worst.count, "dead letter"),
                     worst.kind,
-                    worst.fingerprint
+                    worst.error
                 ),
                 url: format!("{PATH}?finished=true&state=discarded&kind={}", worst.kind),
             });
@@ -85,7 +86,7 @@ impl Facts {
     }
 }
 
-/// So many of something.
+/// A number of something.
 fn counted(count: Counted, what: &str) -> String {
     let s = if count.0 == 1 { "" } else { "s" };
     format!("{count} {what}{s}")
@@ -173,6 +174,8 @@ mod tests {
             scheduled: Counted(0),
             running: Counted(0),
             parked: Counted(0),
+            held: Counted(0),
+            max_running: None,
             oldest_ready_seconds: None,
             nodes: 1,
         }

@@ -5,16 +5,16 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::Sight;
-use crate::commands::Refused;
 use crate::commands::query::Parameters;
+use crate::commands::{Refused, instant};
 use crate::console::frame::{address, without};
 use crate::console::words::{self, Choice};
 
-/// Jobs a page shows.
+/// Most jobs on a page.
 const A_PAGE: i64 = 50;
 /// Where the table is.
 pub(super) const PATH: &str = "/ops/jobs";
-const LIVE: [&str; 4] = ["ready", "running", "scheduled", "parked"];
+const LIVE: [&str; 5] = ["ready", "running", "scheduled", "parked", "held"];
 const FINISHED: [&str; 4] = ["completed", "skipped", "discarded", "cancelled"];
 
 /// What the address asks for.
@@ -75,7 +75,12 @@ impl Asked {
             },
         };
         given.finish()?;
-        let known = if finished { FINISHED } else { LIVE };
+        let far = |cursor: &Cursor| instant::in_reach(cursor.at).is_none();
+        if asked.after.as_ref().is_some_and(far) {
+            let message = "Must be the `next` of another page";
+            return Err(Refused::field("cursor", "invalid", message));
+        }
+        let known: &[&str] = if finished { &FINISHED } else { &LIVE };
         if let Some(state) = state.filter(|state| !known.contains(&state.as_str())) {
             let message = format!("{state} is none of {}", known.join(", "));
             return Err(Refused::field("state", "invalid", message));

@@ -1,9 +1,11 @@
 //! One job: what it is, why it waits, and what each attempt said.
 
+use anyhow::Context;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use domain::clock::Timestamp;
+use domain::normalise::capitalised;
 use queue::admin::{self, JobDetail, Waiting};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -104,11 +106,11 @@ pub(super) async fn show(
     let page = JobPage {
         frame,
         job: reader.row(&detail.job),
-        waiting: told(&waiting, &reader),
-        reason: detail.reason.clone(),
+        waiting: told(&waiting, detail.job.attempt, &reader),
+        reason: detail.reason.as_deref().map(capitalised),
         facts: facts(&detail),
         retried_from: detail.retried_from,
-        steps: steps(&detail, &reader),
+        steps: steps(&detail, &reader)?,
         payload: pretty(&detail.payload),
         progress: detail.progress.as_ref().map(pretty),
         result: detail.result.as_ref().map(pretty),
@@ -120,17 +122,34 @@ pub(super) async fn show(
 }
 
 /// Why it is where it is, with times on the reader's clock.
-fn told(waiting: &Waiting, reader: &Reader) -> String {
+fn told(waiting: &Waiting, attempt: i16, reader: &Reader) -> String {
     match waiting {
         Waiting::Future { run_at, failed: 0 } => {
             format!("Its time is {}", reader.moment(*run_at).full)
         }
         Waiting::Future { run_at, failed } => {
-            let times = if *failed == 1 { "once" } else { "so often" };
+            let times = if *failed == 1 {
+                "once".to_owned()
+            } else {
+                format!("{failed} times")
+            };
             let full = reader.moment(*run_at).full;
-            format!("It failed {times} and is tried again at {full}")
+            format!("It failed {times}; next try at {full}")
         }
-        other => words::sentence(&other.to_string()),
+        Waiting::Finished { outcome } => {
+            let times = match attempt {
+                1 => "1 attempt".to_owned(),
+                times => format!("{times} attempts"),
+            };
+            match outcome.as_str() {
+                "completed" => format!("Done after {times}"),
+                "discarded" => format!("Given up after {times}"),
+                "skipped" => "Skipped, as there was nothing to do".into(),
+                "cancelled" => "Cancelled".into(),
+                other => words::spoken(other),
+            }
+        }
+        other => capitalised(&other.to_string()),
     }
 }
 
@@ -145,7 +164,13 @@ fn facts(detail: &JobDetail) -> Vec<(&'static str, String)> {
         )),
         Some(("Priority", job.priority.to_string())),
         Some(("Payload version", detail.version.to_string())),
-        some("Unique key", detail.unique_key.clone()),
+        some(
+            "Unique key",
+            detail
+                .unique_key
+                .as_deref()
+                .map(|key| masked_key(key, &detail.payload)),
+        ),
         some("Trace", detail.trace.clone()),
         some("Node", detail.node.map(|node| node.to_string())),
     ];
@@ -153,10 +178,12 @@ fn facts(detail: &JobDetail) -> Vec<(&'static str, String)> {
 }
 
 /// What happened to it, the newest first.
-fn steps(detail: &JobDetail, reader: &Reader) -> Vec<Step> {
+fn steps(detail: &JobDetail, reader: &Reader) -> anyhow::Result<Vec<Step>> {
     let job = &detail.job;
-    let kept: Vec<Kept> = serde_json::from_value(detail.errors.clone()).unwrap_or_default();
-    let lines: Vec<KeptLine> = serde_json::from_value(detail.log.clone()).unwrap_or_default();
+    let kept: Vec<Kept> =
+        serde_json::from_value(detail.errors.clone()).context("reading the errors of a job")?;
+    let lines: Vec<KeptLine> =
+        serde_json::from_value(detail.log.clone()).context("reading the lines of a job")?;
     let lines_of = |attempt: i64| {
         let own = lines.iter().filter(|line| line.attempt == attempt);
         own.map(|line| Line {
@@ -203,7 +230,7 @@ fn steps(detail: &JobDetail, reader: &Reader) -> Vec<Step> {
         ),
     }
     steps.reverse();
-    steps
+    Ok(steps)
 }
 
 fn pretty(value: &Value) -> String {
@@ -216,9 +243,7 @@ fn masked(value: &Value) -> Value {
         Value::Object(fields) => fields
             .iter()
             .map(|(name, value)| {
-                let lower = name.to_lowercase();
-                let secret = SECRET.iter().any(|word| lower.contains(word));
-                let value = if secret && !value.is_null() {
+                let value = if is_secret(name) && !value.is_null() {
                     Value::from("•••")
                 } else {
                     masked(value)
@@ -231,6 +256,37 @@ fn masked(value: &Value) -> Value {
     }
 }
 
+/// A key without what the payload hides: keys are made of its fields.
+fn masked_key(key: &str, payload: &Value) -> String {
+    let lower = key.to_lowercase();
+    let is_hidden = |secret: &String| !secret.is_empty() && lower.contains(&secret.to_lowercase());
+    if key.contains('@') || secrets(payload).iter().any(is_hidden) {
+        "•••".into()
+    } else {
+        key.to_owned()
+    }
+}
+
+/// The texts of a payload that nobody is to read.
+fn secrets(value: &Value) -> Vec<String> {
+    match value {
+        Value::Object(fields) => fields
+            .iter()
+            .flat_map(|(name, value)| match value {
+                Value::String(text) if is_secret(name) => vec![text.clone()],
+                other => secrets(other),
+            })
+            .collect(),
+        Value::Array(values) => values.iter().flat_map(secrets).collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn is_secret(name: &str) -> bool {
+    let lower = name.to_lowercase();
+    SECRET.iter().any(|word| lower.contains(word))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -241,5 +297,9 @@ mod tests {
         let payload = json!({"org": "1", "email": "a@b.test", "auth": [{"accessToken": "x", "n": 1}], "phone": null});
         let wanted = json!({"org": "1", "email": "•••", "auth": [{"accessToken": "•••", "n": 1}], "phone": null});
         assert_eq!(masked(&payload), wanted);
+        for hidden in ["a@b.test", "A@B.test:1", "1:x", "c@d.test"] {
+            assert_eq!(masked_key(hidden, &payload), "•••", "{hidden}");
+        }
+        assert_eq!(masked_key("019", &payload), "019");
     }
 }

@@ -3,7 +3,10 @@
 use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::Response;
-use queue::admin::{self, DatabaseRow, FailureRow, NodeRow, QueueRow, ScheduleRow, Share};
+use domain::store::mail_ledger;
+use queue::admin::{
+    self, DatabaseRow, FailingRow, FailureRow, MinuteRow, NodeRow, QueueRow, ScheduleRow, Share,
+};
 use serde::Serialize;
 use sqlx::PgConnection;
 
@@ -32,6 +35,7 @@ struct NowPage {
     cards: Vec<Card>,
     chart: Option<Chart>,
     queues: Vec<Queue>,
+    failing: Vec<Failing>,
     failures: Vec<Failure>,
     workers: Vec<Worker>,
     schedules: Vec<Schedule>,
@@ -50,6 +54,14 @@ struct Queue {
     #[serde(flatten)]
     row: QueueRow,
     oldest: Option<String>,
+}
+
+/// Jobs that failed for one reason and are tried again.
+#[derive(Debug, Serialize)]
+struct Failing {
+    #[serde(flatten)]
+    row: FailingRow,
+    next: Moment,
 }
 
 #[derive(Debug, Serialize)]
@@ -96,6 +108,7 @@ pub(super) async fn show(
     let query = query.unwrap_or_default();
     let mut tx = session.begin(&app).await?;
     let frame = Frame::new(&mut tx, &session, "Now", "now", &query).await?;
+    let unknown = mail_ledger::unknown(&mut tx, session.member.org).await?;
     drop(tx);
 
     let share = Share {
@@ -110,64 +123,77 @@ pub(super) async fn show(
     } else {
         Facts::default()
     };
-    facts.failures = in_time(admin::failures(&mut tx, share).await)?.unwrap_or_default();
+    let dead = admin::DeadFilter {
+        lane: sight.lane,
+        ..admin::DeadFilter::default()
+    };
+    facts.failures = in_time(admin::dead(&mut tx, &dead).await)?.unwrap_or_default();
+    facts.failing = in_time(admin::failing(&mut tx, share).await)?.unwrap_or_default();
     let reader = Reader::new(&mut tx, app.clock.now(), session.zone, [].into_iter()).await?;
 
-    let page = NowPage {
+    let mut page = page(frame, facts, minutes, whole, &reader);
+    page.cards.push(Card {
+        figure: unknown.to_string(),
+        text: "of your mails may or may not be sent",
+    });
+    Ok(app
+        .views
+        .page(StatusCode::OK, "console/ops/now.html", &page))
+}
+
+fn page(
+    frame: Frame,
+    facts: Facts,
+    minutes: Option<Vec<MinuteRow>>,
+    whole: bool,
+    reader: &Reader,
+) -> NowPage {
+    NowPage {
         at: reader.moment(reader.now),
         whole,
         alarms: facts.alarms(),
         cards: cards(&facts, minutes.as_deref(), whole),
-        chart: minutes.map(|minutes| Chart::of(&minutes, session.zone)),
-        failures: facts
-            .failures
-            .into_iter()
-            .map(|row| Failure {
-                first: reader.moment(row.first_at),
-                last: reader.moment(row.last_at),
-                row,
-            })
-            .collect(),
-        queues: facts
-            .queues
-            .into_iter()
-            .map(|row| Queue {
-                oldest: row.oldest_ready_seconds.map(span),
-                row,
-            })
-            .collect(),
-        workers: facts
-            .nodes
-            .into_iter()
-            .map(|row| Worker {
-                up: reader.moment(row.started_at),
-                seen: span(row.seen_seconds_ago),
-                row,
-            })
-            .collect(),
-        schedules: facts
-            .schedules
-            .into_iter()
-            .map(|row| Schedule {
-                last: row.last_due.map(|at| reader.moment(at)),
-                next: row.next_due.map(|at| reader.moment(at)),
-                late: row
-                    .last_fired
-                    .zip(row.last_due)
-                    .map(|(fired, due)| span((fired - due).as_seconds_f64())),
-                row,
-            })
-            .collect(),
+        chart: minutes.map(|minutes| Chart::of(&minutes, reader.zone)),
+        failing: all(facts.failing, |row| Failing {
+            next: reader.moment(row.next_at),
+            row,
+        }),
+        failures: all(facts.failures, |row| Failure {
+            first: reader.moment(row.first_at),
+            last: reader.moment(row.last_at),
+            row,
+        }),
+        queues: all(facts.queues, |row| Queue {
+            oldest: row.oldest_ready_seconds.map(span),
+            row,
+        }),
+        workers: all(facts.nodes, |row| Worker {
+            up: reader.moment(row.started_at),
+            seen: span(row.seen_seconds_ago),
+            row,
+        }),
+        schedules: all(facts.schedules, |row| schedule(row, reader)),
         database: facts.database.map(|row| Database {
             size: size(row.bytes),
             oldest: row.oldest_transaction_seconds.map(span),
             row,
         }),
         frame,
-    };
-    Ok(app
-        .views
-        .page(StatusCode::OK, "console/ops/now.html", &page))
+    }
+}
+
+fn all<Row, Shown>(rows: Vec<Row>, shown: impl Fn(Row) -> Shown) -> Vec<Shown> {
+    rows.into_iter().map(shown).collect()
+}
+
+fn schedule(row: ScheduleRow, reader: &Reader) -> Schedule {
+    let fired_and_due = row.last_fired.zip(row.last_due);
+    Schedule {
+        last: row.last_due.map(|at| reader.moment(at)),
+        next: row.next_due.map(|at| reader.moment(at)),
+        late: fired_and_due.map(|(fired, due)| span((fired - due).as_seconds_f64())),
+        row,
+    }
 }
 
 /// How the queues, workers, schedules and the database are.
@@ -176,12 +202,12 @@ async fn machinery(db: &mut PgConnection) -> sqlx::Result<Facts> {
         queues: in_time(admin::queues(db).await)?.unwrap_or_default(),
         nodes: in_time(admin::nodes(db).await)?.unwrap_or_default(),
         schedules: admin::schedules(db).await?,
-        failures: Vec::new(),
         database: in_time(admin::database(db).await)?,
+        ..Facts::default()
     })
 }
 
-fn cards(facts: &Facts, minutes: Option<&[admin::MinuteRow]>, whole: bool) -> Vec<Card> {
+fn cards(facts: &Facts, minutes: Option<&[MinuteRow]>, whole: bool) -> Vec<Card> {
     let mut cards = Vec::new();
     if whole {
         let sum = |of: fn(&QueueRow) -> i64| {

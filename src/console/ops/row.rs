@@ -30,7 +30,7 @@ impl StateMark {
                     "running" | "begun" => "working",
                     "failed" => "lost",
                     "completed" => "won",
-                    "parked" => "deal",
+                    "parked" | "held" => "deal",
                     _ => "intake",
                 },
             ),
@@ -63,6 +63,7 @@ pub(super) struct Row {
     error: String,
     may_retry: bool,
     may_cancel: bool,
+    may_delete: bool,
 }
 
 /// Who reads, and when.
@@ -93,7 +94,7 @@ impl Reader {
 
     pub(super) fn row(&self, job: &JobRow) -> Row {
         let finished = job.finished_at;
-        let waits = job.state == "ready" || job.state == "parked";
+        let waits = matches!(&*job.state, "ready" | "parked" | "held");
         let could_run = job.run_at.unwrap_or(job.created_at).max(job.created_at);
         let waited = if waits {
             Some(self.now - could_run)
@@ -129,6 +130,7 @@ impl Reader {
             error: first_line(job.last_error.as_deref().unwrap_or_default()),
             may_retry: finished.is_some() || job.state == "scheduled",
             may_cancel: finished.is_none(),
+            may_delete: job.state != "running",
         }
     }
 }

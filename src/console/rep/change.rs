@@ -3,14 +3,15 @@
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
-use chrono::{NaiveDate, NaiveTime, TimeZone};
+use chrono::{DateTime, NaiveDate, NaiveTime, TimeZone};
 use domain::activity::ActivityKind;
 use domain::actor::Act;
 use domain::clock::Timestamp;
-use domain::command::{self, CommandError, NewActivity, Transition};
+use domain::command::{self, NewActivity};
 use domain::contact::{Contact, Direction};
 use domain::id::{LeadId, UserId};
 use domain::lead::patch::LeadPatch;
+use domain::normalise::capitalised;
 use domain::org::Visibility;
 use domain::status::{Refusal, Status};
 use domain::store::{Tx, lead_pages};
@@ -19,9 +20,10 @@ use serde_json::Value;
 
 use super::lead::{Tried, lead_id, render};
 use crate::app::App;
-use crate::commands::Refused;
+use crate::commands::input::LeadInput;
+use crate::commands::{Refused, instant, leads};
 use crate::console::Failed;
-use crate::console::frame::back;
+use crate::console::frame::{back, status_said};
 use crate::console::posted::Posted;
 use crate::console::signed_in::may_edit;
 
@@ -36,22 +38,11 @@ enum No {
     Page(Refused),
 }
 
-impl From<sqlx::Error> for No {
-    fn from(error: sqlx::Error) -> Self {
-        Self::Page(error.into())
-    }
-}
-
-impl From<queue::EnqueueError> for No {
-    fn from(error: queue::EnqueueError) -> Self {
-        Self::Page(anyhow::Error::new(error).into())
-    }
-}
-
-impl From<CommandError> for No {
-    fn from(error: CommandError) -> Self {
-        match error {
-            CommandError::Refused(refusal) => {
+impl<E: Into<Refused>> From<E> for No {
+    /// What can be mended in a field is told there.
+    fn from(error: E) -> Self {
+        match error.into() {
+            Refused::Status(refusal) => {
                 let field = match refusal {
                     Refusal::NeedsReason => "reason",
                     Refusal::Closed(_) => "reopen",
@@ -59,23 +50,19 @@ impl From<CommandError> for No {
                 };
                 Self::Field(field, sentence(&refusal.to_string()), StatusCode::CONFLICT)
             }
-            CommandError::NotFound("lead") => Self::Page(Refused::NotFound("lead")),
-            CommandError::NotFound(what) => {
-                wrong(what_field(what), &format!("This {what} is gone"))
+            Refused::Invalid(mut errors) if !errors.is_empty() => {
+                let error = errors.swap_remove(0);
+                let field = match error.field.as_str() {
+                    "stage_id" => "stage",
+                    "assigned_to" => "to",
+                    "next_follow_up_at" => "date",
+                    "description" => "notes",
+                    _ => "status",
+                };
+                wrong(field, &error.message)
             }
-            CommandError::Invalid { field, why } => wrong(field, &format!("{field} {why}")),
-            CommandError::Stale(version) => Self::Page(Refused::Stale(version)),
-            CommandError::Duplicate(other) => Self::Page(Refused::Duplicate(other)),
-            CommandError::Taken => Self::Page(Refused::Illegal(error.to_string())),
-            CommandError::Database(error) => Self::Page(error.into()),
+            refused => Self::Page(refused),
         }
-    }
-}
-
-fn what_field(what: &str) -> &'static str {
-    match what {
-        "stage" => "stage",
-        _ => "to",
     }
 }
 
@@ -84,9 +71,7 @@ fn wrong(field: &'static str, problem: &str) -> No {
 }
 
 fn sentence(text: &str) -> String {
-    let mut letters = text.chars();
-    let first = letters.next().map(|first| first.to_uppercase().to_string());
-    first.unwrap_or_default() + letters.as_str() + "."
+    capitalised(text) + "."
 }
 
 /// A form being worked on.
@@ -108,8 +93,7 @@ impl Change<'_> {
     }
 
     async fn begin(&self) -> Result<Tx, No> {
-        let begun = self.posted.session.begin(self.app).await;
-        begun.map_err(|error| No::Page(error.into()))
+        Ok(self.posted.session.begin(self.app).await?)
     }
 }
 
@@ -140,7 +124,11 @@ async fn run(
                 posted.fields.text("back")
             };
             let said = if said == GONE { "assigned" } else { said };
-            Ok(Redirect::to(&back(sent, usual, said)).into_response())
+            // What the page showed before is what one click goes back to; disqualifying anew would need a reason.
+            let was = posted.fields.text("was").parse::<Status>().ok();
+            let was = was.filter(|was| form == "status" && *was != Status::Disqualified);
+            let said = was.map_or_else(|| said.to_owned(), |was| status_said(lead, was));
+            Ok(Redirect::to(&back(sent, usual, &said)).into_response())
         }
         Err(No::Page(refused)) => Err(refused.into()),
         Err(No::Field(field, problem, status)) => {
@@ -171,14 +159,14 @@ pub(super) async fn status(
             .text("status")
             .parse()
             .map_err(|_| wrong("status", "choose a status"))?;
-        let reason = change.filled("reason");
-        let how = Transition {
-            to,
-            reason: reason.as_deref(),
+        let input = LeadInput {
+            status: Some(to),
+            reason: change.filled("reason"),
             reopen: change.text("reopen") == "true",
+            ..LeadInput::default()
         };
         let mut tx = change.begin().await?;
-        command::transition(&mut tx, &change.act, change.lead, &how).await?;
+        leads::change(&mut tx, &change.act, change.lead, &input).await?;
         tx.commit().await?;
         Ok("status")
     })
@@ -196,8 +184,12 @@ pub(super) async fn stage(
             .text("stage")
             .parse()
             .map_err(|_| wrong("stage", "choose a stage"))?;
+        let input = LeadInput {
+            stage: Some(to),
+            ..LeadInput::default()
+        };
         let mut tx = change.begin().await?;
-        command::move_stage(&mut tx, &change.act, change.lead, to).await?;
+        leads::change(&mut tx, &change.act, change.lead, &input).await?;
         tx.commit().await?;
         Ok("stage")
     })
@@ -278,6 +270,14 @@ pub(super) async fn follow_up(
                     .ok_or_else(|| wrong("date", "this is no day of the calendar"))?,
             ),
         };
+        let zone = change.posted.session.zone;
+        let day = |at: DateTime<_>| at.with_timezone(&zone).date_naive();
+        if at.is_some_and(|at| day(at) < day(change.act.at)) {
+            return Err(wrong(
+                "date",
+                "that day is over; choose today or a later one",
+            ));
+        }
         let patch = LeadPatch {
             next_follow_up_at: Some(at),
             ..LeadPatch::default()
@@ -302,7 +302,9 @@ fn start_of(day: &str, change: &Change<'_>) -> Option<Timestamp> {
     let hours = (0..3).filter_map(|hour| NaiveTime::from_hms_opt(hour, 0, 0));
     let mut starts =
         hours.filter_map(|hour| zone.from_local_datetime(&day.and_time(hour)).earliest());
-    starts.next().map(|start| start.to_utc())
+    starts
+        .next()
+        .and_then(|start| instant::in_reach(start.to_utc()))
 }
 
 /// `POST …/note`.

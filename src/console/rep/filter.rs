@@ -18,7 +18,7 @@ use crate::commands::query::LeadQuery;
 use crate::console::frame::{address, without};
 use crate::console::words::{self, Choice};
 
-/// Leads a page shows.
+/// Most leads on a page.
 const A_PAGE: usize = 50;
 
 /// The filters as fields.
@@ -33,13 +33,40 @@ pub(super) struct Filters {
     date_from: String,
     date_to: String,
     never_contacted: bool,
+    /// Filters that have no field of their own, to be sent along.
+    kept: Vec<(String, String)>,
+    /// The same as words, each with the address without it.
+    chips: Vec<Chip>,
     /// Mistakes by field.
     problems: BTreeMap<String, String>,
     /// How many filters are set, the words left out.
     count: usize,
     /// Whether anything is filtered at all.
     any: bool,
+    /// Whether this is what is due today and nothing else.
+    is_due: bool,
     views: Vec<View>,
+}
+
+/// Filters that have a field in the form.
+const FIELDS: [&str; 9] = [
+    "q",
+    "status",
+    "band",
+    "source",
+    "stage_id",
+    "assigned_to",
+    "date_from",
+    "date_to",
+    "never_contacted",
+];
+
+/// A filter that can only be taken away.
+#[derive(Debug, Serialize)]
+struct Chip {
+    text: String,
+    /// The leads without it.
+    url: String,
 }
 
 /// A way to look at the leads that reps often take.
@@ -128,7 +155,19 @@ impl Asked {
             .iter()
             .filter(|(name, _)| !matches!(name.as_str(), "q" | "limit"))
             .count();
+        let kept: Vec<(String, String)> = pairs
+            .iter()
+            .filter(|(name, _)| !FIELDS.contains(&name.as_str()))
+            .cloned()
+            .collect();
+        let chips = kept.iter().filter(|(name, _)| name != "limit");
+        let chips = chips.map(|(name, value)| Chip {
+            text: chip(name, value, due),
+            url: address("/dashboard/crm/leads", &without(&self.clean, &[name])),
+        });
         Filters {
+            chips: chips.collect(),
+            kept,
             q: given("q").to_owned(),
             statuses: choices("status", statuses.collect()),
             bands: choices("band", bands.collect()),
@@ -139,10 +178,28 @@ impl Asked {
             date_to: given("date_to").to_owned(),
             any: count > 0 || !given("q").is_empty(),
             count,
+            is_due: self.clean == due,
             views: views(&self.clean, me, due),
             never_contacted: has("never_contacted", "true"),
             problems: self.problems,
         }
+    }
+}
+
+/// A filter without a field, as people say it.
+fn chip(name: &str, value: &str, due: &str) -> String {
+    let today =
+        url::form_urlencoded::parse(due.as_bytes()).any(|pair| pair == (name.into(), value.into()));
+    let day = value.get(..10).unwrap_or(value);
+    match name {
+        "follow_up_by" if today => "Due today".into(),
+        "follow_up_by" => format!("Follow-up before {day}"),
+        "last_contacted_before" => format!("Last contact before {day}"),
+        "score_min" => format!("Score from {value}"),
+        "score_max" => format!("Score to {value}"),
+        "assigned_to_me" => "Mine".into(),
+        "tag" | "tags" => format!("Tag {value}"),
+        name => format!("{}: {value}", words::spoken(name)),
     }
 }
 

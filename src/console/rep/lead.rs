@@ -6,9 +6,17 @@ mod timeline;
 
 use axum::extract::{Path, RawQuery, State};
 use axum::http::StatusCode;
-use axum::response::Response;
+use axum::response::{Redirect, Response};
+use domain::activity::Activity;
 use domain::contact::ContactMethod;
 use domain::id::{ActivityId, LeadId};
+use domain::lead::Lead;
+use domain::member::Membership;
+use domain::org::Org;
+use domain::stage::Stage;
+use domain::status::Status;
+use domain::store::enrichment::Run;
+use domain::store::lead_history::GivenScore;
 use domain::store::{enrichment, lead_history, lead_pages, members, orgs, stages};
 use serde::Serialize;
 
@@ -27,14 +35,14 @@ use facts::{Enrichment, Fact};
 use score::Breakdown;
 use timeline::Entry;
 
-/// Entries of the timeline a page shows.
+/// Most entries of the timeline on a page.
 const ENTRIES: usize = 30;
 
 /// A change that was refused: what was typed, and what is wrong with it.
 pub(super) struct Tried {
     /// The form.
     pub(super) form: &'static str,
-    /// The field to mend.
+    /// The field to correct.
     pub(super) field: &'static str,
     /// What is wrong.
     pub(super) problem: String,
@@ -70,6 +78,8 @@ struct LeadPage {
     is_open: bool,
     statuses: Vec<Choice>,
     stages: Vec<Step>,
+    /// Why stage and status seem to disagree, where they do.
+    apart: Option<String>,
     stage_since: Option<Moment>,
     assigned: Option<Person>,
     people: Vec<Choice>,
@@ -105,6 +115,8 @@ struct Step {
     here: bool,
     /// It was there, or went past it.
     past: bool,
+    /// The status that closes the lead on entering it, if one does.
+    closes: &'static str,
 }
 
 /// `GET /dashboard/crm/leads/{id}`.
@@ -116,6 +128,34 @@ pub(super) async fn show(
 ) -> Result<Response, Failed> {
     let id = lead_id(&id)?;
     render(&app, &session, id, &query.unwrap_or_default(), None).await
+}
+
+/// The status that closes a lead which enters `stage`.
+fn closing(stage: &Stage) -> Option<Status> {
+    stage.status_on_enter.filter(|status| !status.is_open())
+}
+
+/// What to make of a lead whose status says one thing and whose stage says another.
+fn apart(status: Status, stage: &Stage) -> Option<String> {
+    let (is, called) = (words::status(status).to_lowercase(), &stage.name);
+    match (status.is_open(), closing(stage)) {
+        (false, None) => Some(format!(
+            "Closed as {is}. The stage {called} tells how far it came."
+        )),
+        (true, Some(_)) => Some(format!(
+            "Open again as {is}; choose the stage at which it goes on."
+        )),
+        (false, Some(goal)) if goal.is_won() != status.is_won() => Some(format!(
+            "Closed as {is}, though its stage is {called}. The status counts."
+        )),
+        _ => None,
+    }
+}
+
+/// `GET` of what only takes forms, as a page loaded again after a refusal asks: the lead itself.
+pub(super) async fn again(Path(id): Path<String>) -> Result<Redirect, Failed> {
+    let lead = lead_id(&id)?;
+    Ok(Redirect::to(&format!("/dashboard/crm/leads/{lead}")))
 }
 
 /// An id that is none is that of no lead.
@@ -131,73 +171,97 @@ pub(super) async fn render(
     query: &str,
     tried: Option<Tried>,
 ) -> Result<Response, Failed> {
-    let org = session.member.org;
-    let mut tx = session.begin(app).await?;
-    let lead = lead_pages::find(&mut tx, org, id).await?;
-    let lead = lead.ok_or(Refused::NotFound("lead"))?;
-    let called = name(&lead);
-    let frame = Frame::new(&mut tx, session, called.clone(), "leads", query).await?;
-    let home = orgs::find(&mut tx, org).await?;
-    let home = home.ok_or(Refused::NotFound("organisation"))?;
-    let people = members::list(&mut tx, org).await?;
-    let stages = stages::list(&mut tx, org).await?;
-    let scores = lead_history::scores(&mut tx, org, id, None, 12).await?;
-    let runs = enrichment::runs(&mut tx, org, id).await?;
-
-    let after = url::form_urlencoded::parse(query.as_bytes())
-        .find(|(name, _)| name == "before")
-        .and_then(|(_, sent)| cursor::decode(&sent));
-    let most = i64::try_from(ENTRIES).unwrap_or(i64::MAX - 1) + 1;
-    let entries = lead_history::activities(&mut tx, org, id, after, most).await?;
-    let entries = Page::of(entries, ENTRIES, |entry| (entry.occurred_at, entry.id));
-
+    let (frame, found) = Found::read(app, session, id, query).await?;
     let reader = Reader {
-        org: &home,
-        people: &people,
+        org: &found.home,
+        people: &found.people,
         now: app.clock.now(),
         zone: session.zone,
     };
-    let path = format!("/dashboard/crm/leads/{id}");
-    let own = stages.iter().find(|stage| Some(stage.id) == lead.stage_id);
-    let own_order = own.map_or(0, |stage| stage.stage_order);
-    let own_pipeline = own.map(|stage| stage.pipeline_id);
-    let steps = stages
-        .iter()
-        .filter(|stage| own_pipeline.is_none_or(|own| stage.pipeline_id == own))
-        .map(|stage| Step {
-            id: stage.id.to_string(),
-            name: stage.name.clone(),
-            colour: stage.colour.clone(),
-            here: Some(stage.id) == lead.stage_id,
-            past: stage.stage_order < own_order && stage.probability > 0.0,
-        });
-    let nobody = Choice::new("", "Nobody", lead.assigned_to_user_id.is_none());
-    let members = people.iter().map(|person| {
-        let chosen = lead.assigned_to_user_id == Some(person.user_id);
-        Choice::new(person.user_id, person.name.clone(), chosen)
-    });
+    let mut page = page(frame, &found, &reader)?;
+    let mut status = StatusCode::OK;
+    if let Some(tried) = tried {
+        status = tried.status;
+        page.show_again(&tried);
+    }
+    Ok(app.views.page(status, "console/rep/lead.html", &page))
+}
+
+/// All that the page tells, as it is stored.
+struct Found {
+    called: String,
+    lead: Lead,
+    home: Org,
+    people: Vec<Membership>,
+    stages: Vec<Stage>,
+    scores: Vec<GivenScore>,
+    runs: Vec<Run>,
+    entries: Page<Activity>,
+    /// The timeline does not begin with the newest.
+    is_older: bool,
+}
+
+impl Found {
+    async fn read(
+        app: &App,
+        session: &Session,
+        id: LeadId,
+        query: &str,
+    ) -> Result<(Frame, Self), Failed> {
+        let org = session.member.org;
+        let mut tx = session.begin(app).await?;
+        let lead = lead_pages::find(&mut tx, org, id).await?;
+        let lead = lead.ok_or(Refused::NotFound("lead"))?;
+        let called = name(&lead);
+        let home = orgs::find(&mut tx, org).await?;
+        let after = url::form_urlencoded::parse(query.as_bytes())
+            .find(|(name, _)| name == "before")
+            .and_then(|(_, sent)| cursor::decode(&sent));
+        let most = cursor::one_more(ENTRIES);
+        let entries = lead_history::activities(&mut tx, org, id, after, most).await?;
+        let frame = Frame::new(&mut tx, session, called.clone(), "leads", query).await?;
+        let found = Self {
+            called,
+            lead,
+            home: home.ok_or(Refused::NotFound("organisation"))?,
+            people: members::list(&mut tx, org).await?,
+            stages: stages::list(&mut tx, org).await?,
+            scores: lead_history::scores(&mut tx, org, id, None, 12).await?,
+            runs: enrichment::runs(&mut tx, org, id).await?,
+            entries: Page::of(entries, ENTRIES, |entry| (entry.occurred_at, entry.id)),
+            is_older: after.is_some(),
+        };
+        Ok((frame, found))
+    }
+}
+
+fn page(frame: Frame, found: &Found, reader: &Reader<'_>) -> anyhow::Result<LeadPage> {
+    let lead = &found.lead;
+    let path = format!("/dashboard/crm/leads/{}", lead.id);
+    let next = found.entries.next.as_deref();
     let text = |text: &Option<String>| text.clone().unwrap_or_default();
     let details = &lead.details;
-    let mut page = LeadPage {
-        initials: crate::console::frame::initials(&called),
+    Ok(LeadPage {
+        initials: crate::console::frame::initials(&found.called),
         job: facts::job(details),
         email: text(&details.email),
         phone: text(&details.phone),
         linkedin: facts::web_address(details.linkedin_url.as_deref()),
         status: lead.status.into(),
         is_open: lead.is_open,
-        statuses: reader.statuses(&lead),
-        stages: steps.collect(),
+        statuses: reader.statuses(lead),
+        stages: steps(&found.stages, lead),
+        apart: own(&found.stages, lead).and_then(|own| apart(lead.status, own)),
         stage_since: lead.stage_entered_at.map(|at| reader.moment(at)),
         assigned: lead.assigned_to_user_id.map(|user| reader.person(user)),
-        people: std::iter::once(nobody).chain(members).collect(),
+        people: people(&found.people, lead),
         methods: ContactMethod::ALL
             .iter()
             .map(|method| Choice::new(method, words::method(*method), false))
             .collect(),
-        follow_up: reader.follow_up(&lead),
+        follow_up: reader.follow_up(lead),
         follow_up_day: details.next_follow_up_at.map_or_else(String::new, |at| {
-            let local = at.with_timezone(&session.zone);
+            let local = at.with_timezone(&reader.zone);
             local.format("%Y-%m-%d").to_string()
         }),
         contacts: lead.contact_count,
@@ -206,44 +270,81 @@ pub(super) async fn render(
         captured: reader.moment(lead.created_at),
         message: text(&details.message),
         tags: details.tags.clone(),
-        facts: facts::of(&lead, &home),
-        reasons: facts::closed(&lead),
-        score: scored(&lead),
-        breakdown: score::breakdown(&scores, &reader),
-        enrichment: facts::enrichment(&lead, &runs, &reader),
-        timeline: entries
+        facts: facts::of(lead, &found.home),
+        reasons: facts::closed(lead),
+        score: scored(lead),
+        breakdown: score::breakdown(
+            &found.scores,
+            details.currency.as_deref().unwrap_or(&found.home.currency),
+            reader,
+        )?,
+        enrichment: facts::enrichment(lead, &found.runs, reader),
+        timeline: found
+            .entries
             .items
             .iter()
-            .map(|entry| timeline::entry(entry, &reader))
+            .map(|entry| timeline::entry(entry, reader))
             .collect(),
-        older: entries
-            .next
-            .map(|next| format!("{path}?before={next}#timeline")),
-        newest: after.is_some().then(|| format!("{path}#timeline")),
+        older: next.map(|next| format!("{path}?before={next}#timeline")),
+        newest: found.is_older.then(|| format!("{path}#timeline")),
         once: ActivityId::new().to_string(),
         again: Again::default(),
-        id: id.to_string(),
-        name: called,
+        id: lead.id.to_string(),
+        name: found.called.clone(),
         frame,
-    };
-    let mut status = StatusCode::OK;
-    if let Some(tried) = tried {
-        status = tried.status;
+    })
+}
+
+/// The stages of the lead's pipeline; of all of them if it is in none.
+fn steps(stages: &[Stage], lead: &Lead) -> Vec<Step> {
+    let own = own(stages, lead);
+    let own_order = own.map_or(0, |stage| stage.stage_order);
+    stages
+        .iter()
+        .filter(|stage| own.is_none_or(|own| stage.pipeline_id == own.pipeline_id))
+        .map(|stage| Step {
+            id: stage.id.to_string(),
+            name: stage.name.clone(),
+            colour: stage.colour.clone(),
+            here: Some(stage.id) == lead.stage_id,
+            past: stage.stage_order < own_order && stage.probability > 0.0,
+            closes: closing(stage).map_or("", words::status),
+        })
+        .collect()
+}
+
+/// The stage that the lead is in.
+fn own<'a>(stages: &'a [Stage], lead: &Lead) -> Option<&'a Stage> {
+    stages.iter().find(|stage| Some(stage.id) == lead.stage_id)
+}
+
+/// Whom the lead may be given to.
+fn people(people: &[Membership], lead: &Lead) -> Vec<Choice> {
+    let nobody = Choice::new("", "Nobody", lead.assigned_to_user_id.is_none());
+    let members = people.iter().map(|person| {
+        let chosen = lead.assigned_to_user_id == Some(person.user_id);
+        Choice::new(person.user_id, person.name.clone(), chosen)
+    });
+    std::iter::once(nobody).chain(members).collect()
+}
+
+impl LeadPage {
+    /// Shows what was typed once more, with what is wrong with it.
+    fn show_again(&mut self, tried: &Tried) {
         let typed = |name: &str| tried.fields.text(name).to_owned();
         if tried.form == "status" {
             let wanted = typed("status");
-            for choice in &mut page.statuses {
+            for choice in &mut self.statuses {
                 choice.chosen = choice.value == wanted;
             }
         }
-        page.again = Again {
+        self.again = Again {
             reason: typed("reason"),
             notes: typed("notes"),
             date: typed("date"),
             form: tried.form,
             field: tried.field,
-            problem: tried.problem,
+            problem: tried.problem.clone(),
         };
     }
-    Ok(app.views.page(status, "console/rep/lead.html", &page))
 }

@@ -12,10 +12,10 @@ use crate::app::App;
 use crate::commands::Refused;
 use crate::console::Failed;
 use crate::console::frame::{Frame, address, without};
-use crate::web::cursor::Page;
+use crate::web::cursor::{Page, one_more};
 use crate::web::session::Session;
 
-/// Leads are counted no further.
+/// Most leads that are counted.
 const COUNTED_TO: i64 = 10_000;
 const PATH: &str = "/dashboard/crm/leads";
 
@@ -57,7 +57,7 @@ pub(super) async fn list(
         0,
     );
     if let Some(query) = &asked.query {
-        let limit = i64::try_from(query.limit).unwrap_or(i64::MAX - 1) + 1;
+        let limit = one_more(query.limit);
         let leads = lead_pages::list(&mut tx, org, &query.filter, limit).await?;
         found = Page::of(leads, query.limit, |lead| (lead.created_at, lead.id));
         count = lead_pages::count(&mut tx, org, &query.filter, COUNTED_TO + 1).await?;

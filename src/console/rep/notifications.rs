@@ -14,12 +14,13 @@ use crate::console::Failed;
 use crate::console::frame::{Frame, address, back, without};
 use crate::console::moment::Moment;
 use crate::console::posted::Posted;
-use crate::web::cursor::Page;
+use crate::web::cursor::{Page, one_more};
 use crate::web::session::Session;
 
-/// Pieces of news a page shows.
+/// Most pieces of news on a page.
 const A_PAGE: usize = 30;
-const PATH: &str = "/dashboard/crm/notifications";
+/// Where they are.
+pub(super) const PATH: &str = "/dashboard/crm/notifications";
 
 /// The page.
 #[derive(Debug, Serialize)]
@@ -52,13 +53,13 @@ pub(super) async fn list(
     let query = query.unwrap_or_default();
     let clean = without(&query, &["said"]);
     let mut given = Parameters::parse(&clean);
-    let (unread_only, after) = (given.flag("unread"), given.cursor());
+    let (unread_only, after) = (given.flag("unread"), given.moment());
     given.finish()?;
 
     let (org, user) = (session.member.org, session.member.user);
     let mut tx = session.begin(&app).await?;
-    let frame = Frame::new(&mut tx, &session, "News", "notifications", &query).await?;
-    let most = i64::try_from(A_PAGE).unwrap_or(i64::MAX - 1) + 1;
+    let frame = Frame::new(&mut tx, &session, "Notifications", "notifications", &query).await?;
+    let most = one_more(A_PAGE);
     let news = bell::list(&mut tx, org, user, unread_only, after, most).await?;
     let news = Page::of(news, A_PAGE, |news| (news.created_at, news.id));
 

@@ -22,11 +22,11 @@ use crate::web::bells::Heard;
 use crate::web::cursor;
 use crate::web::session::Session;
 
-/// Pieces of news told at once; the rest is on the page.
+/// Most pieces of news told at once; the rest is on the page.
 const AT_ONCE: i64 = 3;
-/// So often a page looks by itself, in case it was not told.
+/// How often a page looks by itself, in case it was not told.
 const LOOK: Duration = Duration::from_secs(30);
-/// A page that was open so long connects anew, signed in still or not.
+/// How long a page stays connected before it connects again, signed in still or not.
 const LONGEST: Duration = Duration::from_secs(900);
 
 type At = (Timestamp, NotificationId);
@@ -82,7 +82,7 @@ pub(super) async fn stream(
 }
 
 impl Listening {
-    /// The next thing to tell; nothing once the page is to connect anew.
+    /// The next thing to tell; nothing once the page is to connect again.
     async fn next(&mut self) -> Option<Event> {
         loop {
             if self.told.is_some() {
@@ -96,8 +96,11 @@ impl Listening {
             match self.look().await {
                 Ok(Some(event)) => return Some(event),
                 Ok(None) => {}
-                // The page asks again by itself.
-                Err(_) => return None,
+                // The page connects again by itself.
+                Err(error) => {
+                    error.log();
+                    return None;
+                }
             }
         }
     }

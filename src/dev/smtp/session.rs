@@ -13,7 +13,7 @@ use super::{Shared, Trouble};
 const LONGEST_LINE: usize = 2_048;
 /// The largest message that is taken.
 const LARGEST: usize = 25 << 20;
-/// RFC 5321 §4.5.3.1.8: at least so many recipients.
+/// RFC 5321 §4.5.3.1.8: the fewest recipients a server must take.
 const MOST_RECIPIENTS: usize = 100;
 /// RFC 5321 §4.5.3.2.7: how long to wait for a command.
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -122,7 +122,7 @@ impl Session {
             .shared
             .take_trouble(|trouble| matches!(trouble, Trouble::Refuse(_)));
         if let Some(Trouble::Refuse(code)) = trouble {
-            return self.say(&format!("{code} not for now")).await;
+            return self.say(&format!("{code} <{to}> not for now")).await;
         }
         self.envelope.to.push(to);
         self.say("250 ok").await

@@ -116,19 +116,22 @@ async fn prepare(
         });
     }
     details.source_category = capture.source.unwrap_or(capture.channel.default_source());
-    let mut employees = None;
-    if let Some(identity) = company::identify(&details, &capture.company) {
-        let company = companies::resolve(
-            db,
-            act.org,
-            &identity,
-            &capture.company,
-            &Default::default(),
-        )
-        .await?;
-        details.company_id = Some(company.id);
-        employees = company.employees;
-    }
+    let company = match details.company_id {
+        // Whoever names the employer knows it.
+        Some(named) => {
+            let found = companies::find_by_id(db, act.org, named).await?;
+            Some(found.ok_or(CommandError::NotFound("company"))?)
+        }
+        None => match company::identify(&details, &capture.company) {
+            Some(identity) => {
+                let (facts, said) = (&capture.company, Default::default());
+                Some(companies::resolve(db, act.org, &identity, facts, &said).await?)
+            }
+            None => None,
+        },
+    };
+    details.company_id = company.as_ref().map(|company| company.id);
+    let employees = company.and_then(|company| company.employees);
     details.segment = company::segment(details.enrollment, employees).map(str::to_owned);
     Ok((details, cut))
 }
@@ -146,7 +149,7 @@ async fn find(
         }
     }
     Ok(match (&details.email, &details.phone_e164) {
-        (Some(email), _) => leads::find_by_email(db, act.org, &email.to_lowercase()).await?,
+        (Some(email), _) => leads::find_by_email(db, act.org, email).await?,
         (None, Some(phone)) if phone != TEST_PHONE => {
             leads::find_by_phone(db, act.org, phone).await?
         }
@@ -225,9 +228,8 @@ async fn join(
     let lead = lock(db, act, known).await?;
     // A lead that is known by its phone or foreign id keeps its own address; another's would make two people one.
     let mut new = new.clone();
-    if lead.details.email.is_some()
-        && new.email.as_deref().map(str::to_lowercase)
-            != lead.details.email.as_deref().map(str::to_lowercase)
+    if let Some(own) = lead.details.email.as_deref().map(normalise::address)
+        && new.email.as_deref().map(normalise::address) != Some(own)
     {
         new.email = None;
     }

@@ -58,14 +58,14 @@ pub async fn transition(
     Ok(apply(db, act, &mut lead, how.to, Trigger::Manual, how.reason).await?)
 }
 
-/// A rep takes a lead that marketing holds ready.
+/// A rep takes a lead that marketing holds ready. The rules for it are the org's; no door opens to it yet.
 pub async fn accept(db: &mut PgConnection, act: &Act, lead: LeadId) -> Result<Moved, CommandError> {
     let org = org(db, act).await?;
     let mut lead = lock(db, act, lead).await?;
     Ok(automatic(db, act, &org, &mut lead, Trigger::Accept).await?)
 }
 
-/// Gives a lead back to marketing.
+/// Gives a lead back to marketing. As [`accept`], for orgs whose marketing and sales hand leads to each other.
 pub async fn recycle(
     db: &mut PgConnection,
     act: &Act,

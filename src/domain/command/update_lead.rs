@@ -90,7 +90,7 @@ pub async fn update_lead(
         });
     }
     if let Some(email) = after.email.as_deref().filter(|_| patch.email.is_some()) {
-        match leads::find_by_email(db, act.org, &email.to_lowercase()).await? {
+        match leads::find_by_email(db, act.org, email).await? {
             Some(other) if other != id => return Err(CommandError::Duplicate(other)),
             _ => {}
         }

@@ -3,10 +3,12 @@
 use sqlx::PgConnection;
 
 use crate::clock::Timestamp;
-use crate::id::{ApiKeyId, OrgId, UserId};
+use crate::id::{ApiKeyId, OrgId, SpaceId, UserId};
+use crate::member::{Member, Role};
+use crate::org::Visibility;
 
 /// A key as it is checked.
-#[derive(Debug, Clone, sqlx::FromRow)]
+#[derive(Debug, Clone)]
 pub struct ApiKey {
     /// Its id.
     pub id: ApiKeyId,
@@ -18,33 +20,71 @@ pub struct ApiKey {
     pub secret_hash: Vec<u8>,
     /// What it may do.
     pub scopes: Vec<String>,
-    /// Whose work it does.
-    pub acts_as_user_id: Option<UserId>,
+    /// Whose work it does; it sees what they see.
+    pub acts_as: Option<Member>,
     /// Roughly when it was last used.
     pub last_used_at: Option<Timestamp>,
 }
 
-/// The key whose secret has that hash, if it still opens an org that is served; asked as the platform.
+/// The key whose secret has that hash, if it still opens an org that is served, and whoever it acts for still works
+/// there; asked as the platform.
 pub async fn find_by_hash(
     db: &mut PgConnection,
     secret_hash: &[u8],
     now: Timestamp,
 ) -> sqlx::Result<Option<ApiKey>> {
-    sqlx::query_as(
+    #[derive(sqlx::FromRow)]
+    struct Row {
+        id: ApiKeyId,
+        org_id: OrgId,
+        prefix: String,
+        secret_hash: Vec<u8>,
+        scopes: Vec<String>,
+        last_used_at: Option<Timestamp>,
+        acts_as_user_id: Option<UserId>,
+        role: Option<Role>,
+        visibility: Visibility,
+        spaces: Vec<SpaceId>,
+    }
+    let found: Option<Row> = sqlx::query_as(
         r#"
-        SELECT key.id, key.org_id, key.prefix, key.secret_hash, key.scopes, key.acts_as_user_id, key.last_used_at
+        SELECT key.id, key.org_id, key.prefix, key.secret_hash, key.scopes, key.last_used_at, key.acts_as_user_id,
+            member.role, org.lead_visibility AS visibility,
+            ARRAY(SELECT space_id FROM space_members
+                WHERE org_id = key.org_id AND user_id = key.acts_as_user_id) AS spaces
         FROM api_keys key
         JOIN orgs org ON org.id = key.org_id AND org.status = 'active'
+        LEFT JOIN users account ON account.id = key.acts_as_user_id AND account.disabled_at IS NULL
+        LEFT JOIN memberships member ON member.org_id = key.org_id AND member.user_id = account.id
         WHERE key.secret_hash = $1 AND key.revoked_at IS NULL AND (key.expires_at IS NULL OR key.expires_at > $2)
+            AND (key.acts_as_user_id IS NULL OR member.user_id IS NOT NULL)
         "#,
     )
     .bind(secret_hash)
     .bind(now)
     .fetch_optional(db)
-    .await
+    .await?;
+    Ok(found.map(|row| ApiKey {
+        acts_as: row
+            .acts_as_user_id
+            .zip(row.role)
+            .map(|(user, role)| Member {
+                org: row.org_id,
+                user,
+                role,
+                visibility: row.visibility,
+                spaces: row.spaces,
+            }),
+        id: row.id,
+        org_id: row.org_id,
+        prefix: row.prefix,
+        secret_hash: row.secret_hash,
+        scopes: row.scopes,
+        last_used_at: row.last_used_at,
+    }))
 }
 
-/// Keep a key; asked as its org.
+/// Keeps a key; asked as its org.
 pub async fn insert(
     db: &mut PgConnection,
     org: OrgId,
@@ -73,7 +113,7 @@ pub async fn insert(
     Ok(id)
 }
 
-/// Remember that the key was used.
+/// Remembers that the key was used.
 pub async fn touch(
     db: &mut PgConnection,
     org: OrgId,

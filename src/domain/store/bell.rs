@@ -153,7 +153,7 @@ pub async fn list(
     .await
 }
 
-/// Note that `user` has read it; the first time stays. Nothing if it is not there or not theirs.
+/// Notes that `user` has read it; the first time stays. Nothing if it is not there or not theirs.
 pub async fn mark_read(
     db: &mut PgConnection,
     org: OrgId,

@@ -162,6 +162,17 @@ pub async fn begin(
     .await
 }
 
+/// Whether the person has objected to being looked up, with whomever.
+pub async fn has_objected(db: &mut PgConnection, org: OrgId, lead: LeadId) -> sqlx::Result<bool> {
+    sqlx::query_scalar(
+        "SELECT EXISTS (SELECT FROM enrichment_runs WHERE org_id = $1 AND lead_id = $2 AND outcome = 'blocked')",
+    )
+    .bind(org)
+    .bind(lead)
+    .fetch_one(db)
+    .await
+}
+
 /// What a provider answered.
 #[derive(Debug, Clone, Default)]
 pub struct Answered<'a> {
@@ -298,4 +309,27 @@ pub async fn keep(
     .execute(db)
     .await?;
     Ok(())
+}
+
+/// Forgets answers that have expired, at most so many; how many those were.
+pub async fn forget(
+    db: &mut PgConnection,
+    org: OrgId,
+    now: Timestamp,
+    most: u64,
+) -> sqlx::Result<u64> {
+    let done = sqlx::query(
+        r#"
+        DELETE FROM enrichment_cache
+        WHERE org_id = $1 AND (provider_key, request_hash) IN (
+            SELECT provider_key, request_hash FROM enrichment_cache WHERE org_id = $1 AND expires_at <= $2 LIMIT $3)
+            AND expires_at <= $2
+        "#,
+    )
+    .bind(org)
+    .bind(now)
+    .bind(i64::try_from(most).unwrap_or(i64::MAX))
+    .execute(db)
+    .await?;
+    Ok(done.rows_affected())
 }

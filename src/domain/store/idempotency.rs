@@ -26,7 +26,7 @@ pub enum Begun {
     Other,
 }
 
-/// Claim a key; whoever sends the same one meanwhile waits for this transaction.
+/// Claims a key; whoever sends the same one meanwhile waits for this transaction.
 pub async fn begin(
     db: &mut PgConnection,
     org: OrgId,
@@ -77,7 +77,30 @@ pub async fn begin(
     })
 }
 
-/// Remember the answer.
+/// Forgets answers that have expired, at most so many; how many those were.
+pub async fn forget(
+    db: &mut PgConnection,
+    org: OrgId,
+    now: Timestamp,
+    most: u64,
+) -> sqlx::Result<u64> {
+    let done = sqlx::query(
+        r#"
+        DELETE FROM idempotency_keys
+        WHERE org_id = $1 AND (scope, key) IN (
+            SELECT scope, key FROM idempotency_keys WHERE org_id = $1 AND expires_at <= $2 LIMIT $3)
+            AND expires_at <= $2
+        "#,
+    )
+    .bind(org)
+    .bind(now)
+    .bind(i64::try_from(most).unwrap_or(i64::MAX))
+    .execute(db)
+    .await?;
+    Ok(done.rows_affected())
+}
+
+/// Remembers the answer.
 pub async fn finish(
     db: &mut PgConnection,
     org: OrgId,

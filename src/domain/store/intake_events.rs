@@ -48,7 +48,7 @@ pub async fn is_served(db: &mut PgConnection, org: OrgId) -> sqlx::Result<bool> 
         .await
 }
 
-/// Keep an event; `false` if one of the same key is there already.
+/// Keeps an event; `false` if one of the same key is there already.
 pub async fn insert(db: &mut PgConnection, event: &NewEvent<'_>) -> sqlx::Result<bool> {
     let result = sqlx::query(
         r#"
@@ -69,11 +69,54 @@ pub async fn insert(db: &mut PgConnection, event: &NewEvent<'_>) -> sqlx::Result
     .bind(event.body)
     .bind(Json(event.submission))
     .bind(&event.remote_ip)
-    .bind(if event.spam { "spam" } else { "received" })
+    .bind(state_of(event))
     .bind(event.received_at)
     .execute(db)
     .await?;
     Ok(result.rows_affected() == 1)
+}
+
+/// Keep events of one org in one statement, less those whose key is there already; gives the ids of those that were new.
+pub async fn insert_many(
+    db: &mut PgConnection,
+    org: OrgId,
+    events: &[&NewEvent<'_>],
+) -> sqlx::Result<Vec<IntakeEventId>> {
+    let column = || events.iter();
+    sqlx::query_scalar(
+        r#"
+        INSERT INTO intake_events (id, org_id, channel_id, form_id, provider, dedupe_key, content_type, headers, body,
+            submission, remote_ip, state, received_at, processed_at)
+        SELECT id, $1, channel_id, form_id, provider, dedupe_key, content_type, headers, body, submission, remote_ip,
+            state, received_at, CASE WHEN state = 'spam' THEN received_at END
+        FROM unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::text[], $8::jsonb[], $9::bytea[],
+                $10::jsonb[], $11::text[], $12::text[], $13::timestamptz[])
+            AS new (id, channel_id, form_id, provider, dedupe_key, content_type, headers, body, submission, remote_ip,
+                state, received_at)
+        ON CONFLICT (org_id, provider, dedupe_key) DO NOTHING
+        RETURNING id
+        "#,
+    )
+    .bind(org)
+    .bind(column().map(|event| event.id).collect::<Vec<_>>())
+    .bind(column().map(|event| event.channel).collect::<Vec<_>>())
+    .bind(column().map(|event| event.form).collect::<Vec<_>>())
+    .bind(column().map(|event| event.provider).collect::<Vec<_>>())
+    .bind(column().map(|event| event.dedupe_key).collect::<Vec<_>>())
+    .bind(column().map(|event| event.content_type).collect::<Vec<_>>())
+    .bind(column().map(|event| &event.headers).collect::<Vec<_>>())
+    .bind(column().map(|event| event.body).collect::<Vec<_>>())
+    .bind(column().map(|event| Json(event.submission)).collect::<Vec<_>>())
+    .bind(column().map(|event| &*event.remote_ip).collect::<Vec<_>>())
+    .bind(column().map(|event| state_of(event)).collect::<Vec<_>>())
+    .bind(column().map(|event| event.received_at).collect::<Vec<_>>())
+    .fetch_all(db)
+    .await
+}
+
+/// The state that an event begins in.
+fn state_of(event: &NewEvent<'_>) -> &'static str {
+    if event.spam { "spam" } else { "received" }
 }
 
 /// The event kept under `dedupe_key`, and what was understood of it.

@@ -82,7 +82,7 @@ pub struct Filter {
     pub words: Option<String>,
     /// Behind this lead in the list.
     pub after: Option<(Timestamp, LeadId)>,
-    /// So many leads further on, for callers that count pages.
+    /// How many leads to skip, for callers that count pages.
     pub skip: i64,
 }
 

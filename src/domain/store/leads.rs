@@ -7,6 +7,7 @@ use crate::{
     clock::Timestamp,
     id::{LeadId, OrgId, UserId},
     lead::{CaptureChannel, Details, EmailStatus, EnrichmentStatus, ExternalId, Lead},
+    normalise,
 };
 
 /// The lead, held until the transaction ends; none if it is not there, deleted, or hidden from this member.
@@ -23,17 +24,17 @@ pub async fn lock(db: &mut PgConnection, org: OrgId, id: LeadId) -> sqlx::Result
     query.build_query_as().fetch_optional(db).await
 }
 
-/// The lead with this address, which is given as it is compared.
+/// The lead with this address, however it is written.
 pub async fn find_by_email(
     db: &mut PgConnection,
     org: OrgId,
-    email_norm: &str,
+    email: &str,
 ) -> sqlx::Result<Option<LeadId>> {
     sqlx::query_scalar(
         "SELECT id FROM leads WHERE org_id = $1 AND email_norm = $2 AND deleted_at IS NULL",
     )
     .bind(org)
-    .bind(email_norm)
+    .bind(normalise::address(email))
     .fetch_optional(db)
     .await
 }
@@ -137,11 +138,11 @@ pub async fn insert(db: &mut PgConnection, org: OrgId, new: &NewLead<'_>) -> sql
                 tags, source_category, source_id, source_detail, source_workflow, source_channel_id, source_campaign_id,
                 source_url, utm_source, utm_medium, utm_campaign, utm_term, utm_content, gclid, fbclid, form_id,
                 form_submission_data, estimated_value_minor, currency, budget, authority, need, timeline,
-                next_follow_up_at, custom_fields,
+                next_follow_up_at, custom_fields, email_norm,
                 capture_channel, created_by_user_id, email_status, is_test, status_changed_at, created_at, updated_at)
             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22,
                 $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39, $40, $41, $42, $43,
-                $44, $45, $46, $47, $48, $49, $50, $50, $50)
+                $44, $45, $46, $47, $48, $49, $50, $51, $51, $51)
             ON CONFLICT (org_id, email_norm) WHERE email_norm IS NOT NULL AND deleted_at IS NULL DO NOTHING
             RETURNING org_id, id
         )
@@ -161,7 +162,8 @@ pub async fn insert(db: &mut PgConnection, org: OrgId, new: &NewLead<'_>) -> sql
     Ok(done.rows_affected() == 1)
 }
 
-/// Writes the details of a lead that is locked; its version grows.
+/// Writes the details of a lead that is locked; its version grows. An address that stays keeps its key, which may be an
+/// older spelling.
 pub async fn write_details(
     db: &mut PgConnection,
     org: OrgId,
@@ -177,7 +179,8 @@ pub async fn write_details(
             source_campaign_id = $27, source_url = $28, utm_source = $29, utm_medium = $30, utm_campaign = $31,
             utm_term = $32, utm_content = $33, gclid = $34, fbclid = $35, form_id = $36, form_submission_data = $37,
             estimated_value_minor = $38, currency = $39, budget = $40, authority = $41, need = $42, timeline = $43,
-            next_follow_up_at = $44, custom_fields = $45, version = version + 1
+            next_follow_up_at = $44, custom_fields = $45,
+            email_norm = CASE WHEN email IS DISTINCT FROM $7 THEN $46 ELSE email_norm END, version = version + 1
         WHERE org_id = $1 AND id = $2
         "#,
     )
@@ -189,7 +192,7 @@ pub async fn write_details(
 
 type Query<'q> = sqlx::query::Query<'q, sqlx::Postgres, sqlx::postgres::PgArguments>;
 
-/// Parameters 3 to 45 of the two statements above.
+/// Parameters 3 to 46 of the two statements above.
 fn bind_details<'q>(query: Query<'q>, details: &'q Details) -> Query<'q> {
     query
         .bind(details.space_id)
@@ -235,6 +238,7 @@ fn bind_details<'q>(query: Query<'q>, details: &'q Details) -> Query<'q> {
         .bind(&details.timeline)
         .bind(details.next_follow_up_at)
         .bind(sqlx::types::Json(&details.custom_fields))
+        .bind(details.email.as_deref().map(normalise::address))
 }
 
 /// Writes where a locked lead stands and every stamp that goes with it; its version grows.

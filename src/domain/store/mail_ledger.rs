@@ -5,13 +5,14 @@ use sqlx::PgConnection;
 use crate::clock::Timestamp;
 use crate::id::{AttemptToken, MessageId, OrgId};
 use crate::mail::{Mail, MailFate, MailState, NewMail};
+use crate::normalise;
 
 /// Longest error that is kept.
 const LONGEST_ERROR: usize = 1_000;
 
 /// Writes a mail down; `false` if the same was written down before.
 pub async fn insert(db: &mut PgConnection, new: &NewMail<'_>) -> sqlx::Result<bool> {
-    let norm = new.to.trim().to_lowercase();
+    let norm = normalise::address(new.to);
     let domain = norm.rsplit_once('@').map_or("", |(_, domain)| domain);
     let done = sqlx::query(
         r#"
@@ -154,7 +155,7 @@ pub async fn settle(
         UPDATE email_messages
         SET state = $4, smtp_code = coalesce($5, smtp_code), smtp_reply = coalesce($6, smtp_reply), last_error = $7,
             not_before = coalesce($8, not_before), sent_at = CASE WHEN $4 = 'sent' THEN $9::timestamptz ELSE sent_at END
-        WHERE org_id = $1 AND id = $2 AND state IN ('sending', 'handoff', 'unknown') AND attempt_token = $3
+        WHERE org_id = $1 AND id = $2 AND state IN ('sending', 'handoff', 'unknown', 'assumed_sent') AND attempt_token = $3
         "#,
     )
     .bind(org)
@@ -189,12 +190,38 @@ pub async fn end(
     Ok(())
 }
 
-/// How many mails of the org are in each state.
-pub async fn counts(db: &mut PgConnection, org: OrgId) -> sqlx::Result<Vec<(MailState, i64)>> {
-    sqlx::query_as("SELECT state, count(*) FROM email_messages WHERE org_id = $1 GROUP BY state ORDER BY state")
-        .bind(org)
-        .fetch_all(db)
-        .await
+/// Takes mails for sent of which nothing was heard since `before`, at most so many; how many those were.
+pub async fn assume_sent(
+    db: &mut PgConnection,
+    org: OrgId,
+    before: Timestamp,
+    most: i64,
+) -> sqlx::Result<u64> {
+    let done = sqlx::query(
+        r#"
+        UPDATE email_messages SET state = 'assumed_sent'
+        WHERE org_id = $1 AND id IN (
+            SELECT id FROM email_messages
+            WHERE org_id = $1 AND state = 'unknown' AND claimed_at <= $2
+            ORDER BY claimed_at LIMIT $3 FOR UPDATE SKIP LOCKED)
+        "#,
+    )
+    .bind(org)
+    .bind(before)
+    .bind(most)
+    .execute(db)
+    .await?;
+    Ok(done.rows_affected())
+}
+
+/// How many mails of the org may or may not have been sent.
+pub async fn unknown(db: &mut PgConnection, org: OrgId) -> sqlx::Result<i64> {
+    sqlx::query_scalar(
+        "SELECT count(*) FROM email_messages WHERE org_id = $1 AND state = 'unknown'",
+    )
+    .bind(org)
+    .fetch_one(db)
+    .await
 }
 
 fn shortened(text: &str, longest: usize) -> String {

@@ -5,6 +5,7 @@ use sqlx::PgConnection;
 use crate::{
     id::{OrgId, UserId},
     member::{Member, Membership, Role, User},
+    normalise,
 };
 
 /// The account with this address; asked as the platform.
@@ -13,33 +14,26 @@ pub async fn find_user_by_email(db: &mut PgConnection, email: &str) -> sqlx::Res
         r#"
         SELECT id, email, name, password_hash, is_platform_admin, disabled_at
         FROM users
-        WHERE email_norm = lower(btrim($1))
+        WHERE email_norm = $1
         "#,
     )
-    .bind(email)
+    .bind(normalise::address(email))
     .fetch_optional(db)
     .await
-}
-
-/// The account; asked as the platform.
-pub async fn find_user(db: &mut PgConnection, id: UserId) -> sqlx::Result<Option<User>> {
-    sqlx::query_as("SELECT id, email, name, password_hash, is_platform_admin, disabled_at FROM users WHERE id = $1")
-        .bind(id)
-        .fetch_optional(db)
-        .await
 }
 
 /// The account with this address, made if there is none; as the platform.
 pub async fn ensure_user(db: &mut PgConnection, email: &str, name: &str) -> sqlx::Result<UserId> {
     sqlx::query_scalar(
         r#"
-        INSERT INTO users (id, email, name) VALUES ($1, $2, $3)
+        INSERT INTO users (id, email, email_norm, name) VALUES ($1, $2, $3, $4)
         ON CONFLICT (email_norm) DO UPDATE SET name = users.name
         RETURNING id
         "#,
     )
     .bind(UserId::new())
     .bind(email)
+    .bind(normalise::address(email))
     .bind(name)
     .fetch_one(db)
     .await

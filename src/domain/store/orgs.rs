@@ -36,6 +36,15 @@ pub async fn find_by_slug(db: &mut PgConnection, slug: &str) -> sqlx::Result<Opt
     .await
 }
 
+/// Keeps others who would make the org of this short name waiting until the transaction ends.
+pub async fn lock_slug(db: &mut PgConnection, slug: &str) -> sqlx::Result<()> {
+    sqlx::query("SELECT pg_advisory_xact_lock(hashtextextended('org ' || $1, 0))")
+        .bind(slug)
+        .execute(db)
+        .await?;
+    Ok(())
+}
+
 /// The names of those of `ids` that are orgs; asked as the platform.
 pub async fn names(db: &mut PgConnection, ids: &[Uuid]) -> sqlx::Result<Vec<(Uuid, String)>> {
     sqlx::query_as("SELECT id, name FROM orgs WHERE id = ANY($1)")

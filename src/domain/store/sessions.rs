@@ -8,7 +8,7 @@ use crate::id::{OrgId, SpaceId, UserId};
 use crate::member::{Member, Role};
 use crate::org::Visibility;
 
-/// Dead links and sessions are kept so long, for those who ask what happened.
+/// How long dead links and sessions are kept, for those who ask what happened.
 const KEPT: TimeDelta = TimeDelta::days(1);
 
 /// A browser that is signed in, and what its person may do in the org they work in.

@@ -5,6 +5,7 @@ use sqlx::PgConnection;
 use crate::{
     clock::Timestamp,
     id::{MessageId, OrgId},
+    normalise,
     text::text_enum,
 };
 
@@ -50,15 +51,16 @@ pub async fn insert(
     message: Option<MessageId>,
     at: Timestamp,
 ) -> sqlx::Result<bool> {
+    let email = normalise::address(email);
     let done = sqlx::query(
         r#"
         INSERT INTO suppressions (org_id, email_norm, stream, reason, message_id, created_at)
-        VALUES ($1, lower(btrim($2)), $3, $4, $5, $6)
+        VALUES ($1, $2, $3, $4, $5, $6)
         ON CONFLICT (org_id, email_norm, stream) DO NOTHING
         "#,
     )
     .bind(org)
-    .bind(email)
+    .bind(&email)
     .bind(scope)
     .bind(reason)
     .bind(message)
@@ -68,12 +70,12 @@ pub async fn insert(
     sqlx::query(
         r#"
         UPDATE email_messages SET state = 'cancelled', last_error = 'the address was suppressed'
-        WHERE org_id = $1 AND to_norm = lower(btrim($2)) AND state IN ('queued', 'deferred')
+        WHERE org_id = $1 AND to_norm = $2 AND state IN ('queued', 'deferred')
             AND ($3 = 'all' OR stream = 'marketing')
         "#,
     )
     .bind(org)
-    .bind(email)
+    .bind(&email)
     .bind(scope)
     .execute(db)
     .await?;

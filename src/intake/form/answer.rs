@@ -10,44 +10,46 @@ use url::Url;
 
 use super::page::FormPage;
 use crate::web::client::Client;
+use crate::web::form::Encoding;
 use crate::web::problem::FieldError;
+use crate::web::view::Views;
 
 /// Who reads the answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reader {
+#[derive(Clone, Copy)]
+pub enum Reader<'a> {
     /// A script.
     Script,
-    /// A browser that follows the post.
-    Browser,
+    /// A browser that follows the post, and the pages that it may be shown.
+    Browser(&'a Views),
 }
 
-impl Reader {
+impl<'a> Reader<'a> {
     /// Told by what is accepted and by how the body is written.
-    pub fn of(client: &Client, body: &[u8]) -> Self {
+    pub fn of(views: &'a Views, client: &Client, body: &[u8]) -> Self {
         let says = |name: &str, text: &str| {
             client
                 .header(name)
                 .is_some_and(|value| value.to_ascii_lowercase().contains(text))
         };
-        let json_body = super::Encoding::of(client.content_type(), body) == super::Encoding::Json;
+        let json_body = Encoding::of(client.content_type(), body) == Encoding::Json;
         if says("accept", "application/json")
             || says("x-requested-with", "xmlhttprequest")
             || json_body
         {
             Self::Script
         } else {
-            Self::Browser
+            Self::Browser(views)
         }
     }
 }
 
 /// Everything went well.
-pub fn success(reader: Reader, token: &str, id: IntakeEventId, next: Option<&Url>) -> Response {
+pub fn success(reader: Reader<'_>, token: &str, id: IntakeEventId, next: Option<&Url>) -> Response {
     match reader {
         Reader::Script => {
             Json(json!({ "ok": true, "id": id, "next": next.map(Url::as_str) })).into_response()
         }
-        Reader::Browser => {
+        Reader::Browser(_) => {
             let target = next.map_or_else(|| format!("/f/{token}/thanks"), ToString::to_string);
             (StatusCode::SEE_OTHER, [(header::LOCATION, target)]).into_response()
         }
@@ -56,7 +58,7 @@ pub fn success(reader: Reader, token: &str, id: IntakeEventId, next: Option<&Url
 
 /// The answers cannot be taken as they are.
 pub fn mend(
-    reader: Reader,
+    reader: Reader<'_>,
     form: &Form,
     token: &str,
     values: &Map<String, Value>,
@@ -64,16 +66,16 @@ pub fn mend(
 ) -> Response {
     match reader {
         Reader::Script => errors_json(StatusCode::UNPROCESSABLE_ENTITY, errors),
-        Reader::Browser => {
+        Reader::Browser(views) => {
             FormPage::to_mend(&format!("/f/{token}"), &form.questions, values, errors)
-                .respond(StatusCode::UNPROCESSABLE_ENTITY)
+                .respond(views, StatusCode::UNPROCESSABLE_ENTITY)
         }
     }
 }
 
 /// Nothing can be taken: the form, the limits or the database are in the way.
 pub fn refuse(
-    reader: Reader,
+    reader: Reader<'_>,
     status: StatusCode,
     code: &'static str,
     message: &str,
@@ -94,10 +96,12 @@ pub fn refuse(
 }
 
 /// The same with an error at hand.
-pub fn refuse_as(reader: Reader, status: StatusCode, error: FieldError) -> Response {
+pub fn refuse_as(reader: Reader<'_>, status: StatusCode, error: FieldError) -> Response {
     match reader {
         Reader::Script => errors_json(status, &[error]),
-        Reader::Browser => FormPage::plain("This did not work", &error.message).respond(status),
+        Reader::Browser(views) => {
+            FormPage::plain("This did not work", &error.message).respond(views, status)
+        }
     }
 }
 
@@ -135,7 +139,7 @@ pub fn origin_allowed(settings: &FormSettings, origin: Option<&str>) -> bool {
         })
 }
 
-/// Let the page's script read the answer.
+/// Lets the page's script read the answer.
 pub fn share(mut response: Response, origin: Option<&str>) -> Response {
     let headers = response.headers_mut();
     headers.append(header::VARY, HeaderValue::from_static("origin, accept"));

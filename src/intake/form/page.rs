@@ -1,29 +1,16 @@
-//! What a person sees who posts a form without script: thanks, or what to mend.
+//! What a person sees who posts a form without script: thanks, or what to correct.
 
-use std::sync::LazyLock;
-
-use axum::http::{HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
-use domain::form::Question;
-use minijinja::{Environment, UndefinedBehavior};
+use axum::http::StatusCode;
+use axum::response::Response;
+use domain::form::{FieldType, Question};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::web::problem::FieldError;
+use crate::web::view::Views;
 
+/// The page, under the folder of all pages.
 const TEMPLATE: &str = "intake/form.html";
-
-static TEMPLATES: LazyLock<Environment<'static>> = LazyLock::new(|| {
-    let mut templates = Environment::new();
-    templates.set_undefined_behavior(UndefinedBehavior::Strict);
-    templates
-        .add_template(
-            TEMPLATE,
-            include_str!("../../../templates/intake/form.html"),
-        )
-        .expect("the built-in page is a template");
-    templates
-});
 
 /// A page with a heading, a sentence, and the form once more if something is to be mended.
 #[derive(Debug, Serialize)]
@@ -40,11 +27,13 @@ struct Field {
     name: String,
     label: String,
     value: String,
+    /// Whether the answer has several lines.
+    long: bool,
     problem: String,
 }
 
 impl FormPage {
-    /// No more than a heading and a sentence.
+    /// Only a heading and a sentence.
     pub fn plain(title: &str, text: &str) -> Self {
         Self {
             title: title.into(),
@@ -79,12 +68,11 @@ impl FormPage {
                 names.push(name);
             }
         }
+        let asked = |name: &str| questions.iter().find(|question| question.key == name);
         let field = |name: &str| Field {
             name: name.into(),
-            label: questions
-                .iter()
-                .find(|question| question.key == name)
-                .map_or_else(|| name.to_owned(), |question| question.label.clone()),
+            label: asked(name).map_or_else(|| name.to_owned(), |question| question.label.clone()),
+            long: asked(name).is_some_and(|question| question.kind == FieldType::Textarea),
             value: values
                 .get(name)
                 .and_then(Value::as_str)
@@ -103,30 +91,7 @@ impl FormPage {
     }
 
     /// The page as an answer.
-    pub fn respond(&self, status: StatusCode) -> Response {
-        let rendered = TEMPLATES
-            .get_template(TEMPLATE)
-            .and_then(|template| template.render(minijinja::value::Serde(self)));
-        let html = match rendered {
-            Ok(html) => html,
-            Err(error) => {
-                tracing::error!(%error, "A form page could not be rendered");
-                return StatusCode::INTERNAL_SERVER_ERROR.into_response();
-            }
-        };
-        let policy =
-            "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'";
-        let headers = [
-            (
-                header::CONTENT_TYPE,
-                HeaderValue::from_static("text/html; charset=utf-8"),
-            ),
-            (
-                header::CONTENT_SECURITY_POLICY,
-                HeaderValue::from_static(policy),
-            ),
-            (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
-        ];
-        (status, headers, html).into_response()
+    pub fn respond(&self, views: &Views, status: StatusCode) -> Response {
+        views.page(status, TEMPLATE, self)
     }
 }

@@ -1,6 +1,7 @@
 //! The handlers of `/f/{token}`: extract, one transaction, answer.
 
 use axum::body::Bytes;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
@@ -14,25 +15,28 @@ use tracing::{error, warn};
 
 use super::answer::{self, Reader};
 use super::page::FormPage;
-use super::{Sent, decode, read, values};
+use super::{Sent, read, values};
 use crate::app::App;
 use crate::intake::accept::{Kept, NotKept, keep};
 use crate::web::body::{self, BodyError};
 use crate::web::client::Client;
+use crate::web::form::decode;
+use crate::web::outage::RETRY_AFTER_SECONDS;
 
 /// `POST /f/{token}`: take what a form posts.
 pub async fn post(
     State(app): State<App>,
     client: Client,
-    Path(token): Path<String>,
+    token: Result<Path<String>, PathRejection>,
     request: Request,
 ) -> Response {
+    let token = read_token(token);
     let origin = client.header("origin").map(str::to_owned);
     let body = match body::read(request.into_body(), app.config.http.body_limit).await {
         Ok(body) => body,
-        Err(error) => return answer::share(unreadable(&client, error), origin.as_deref()),
+        Err(error) => return answer::share(unreadable(&app, &client, error), origin.as_deref()),
     };
-    let reader = Reader::of(&client, &body);
+    let reader = Reader::of(&app.views, &client, &body);
     let response = match take(&app, &client, &token, reader, body).await {
         Ok(response) => response,
         Err(refused) => refused.respond(reader, &client.request_id),
@@ -43,13 +47,13 @@ pub async fn post(
 /// `OPTIONS /f/{token}`: may a page of that origin post here?
 pub async fn preflight(
     State(app): State<App>,
-    Path(token): Path<String>,
+    token: Result<Path<String>, PathRejection>,
     headers: HeaderMap,
 ) -> Response {
     let origin = headers
         .get(header::ORIGIN)
         .and_then(|origin| origin.to_str().ok());
-    match find(&app, &token).await {
+    match find(&app, &read_token(token)).await {
         Ok(Some((_, form))) if answer::origin_allowed(&form.settings, origin) => {
             answer::preflight(origin)
         }
@@ -59,12 +63,12 @@ pub async fn preflight(
 }
 
 /// `GET /f/{token}/thanks`: where a browser goes when the form names no page of its own.
-pub async fn thanks() -> Response {
+pub async fn thanks(State(app): State<App>) -> Response {
     FormPage::plain(
         "Thank you",
         "We have received your message and will get back to you.",
     )
-    .respond(StatusCode::OK)
+    .respond(&app.views, StatusCode::OK)
 }
 
 /// Why a post was not taken.
@@ -85,7 +89,7 @@ impl<E: Into<NotKept>> From<E> for Refused {
 }
 
 impl Refused {
-    fn respond(self, reader: Reader, request_id: &str) -> Response {
+    fn respond(self, reader: Reader<'_>, request_id: &str) -> Response {
         let refuse =
             |status, code, message: &str, wait| answer::refuse(reader, status, code, message, wait);
         match self {
@@ -120,7 +124,7 @@ impl Refused {
                     StatusCode::SERVICE_UNAVAILABLE,
                     "unavailable",
                     "Not available just now, please try again",
-                    Some(5),
+                    Some(RETRY_AFTER_SECONDS),
                 )
             }
             Self::NotKept(NotKept::Broken(cause)) => {
@@ -135,6 +139,11 @@ impl Refused {
             }
         }
     }
+}
+
+/// A path that is no text names no form.
+fn read_token(token: Result<Path<String>, PathRejection>) -> String {
+    token.map(|Path(token)| token).unwrap_or_default()
 }
 
 /// The form behind a token, and the transaction of its org.
@@ -155,7 +164,7 @@ async fn take(
     app: &App,
     client: &Client,
     token: &str,
-    reader: Reader,
+    reader: Reader<'_>,
     body: Bytes,
 ) -> Result<Response, Refused> {
     let too_many = |wait: crate::web::rate_limit::Wait| Refused::TooMany(wait.0);
@@ -199,7 +208,7 @@ async fn take(
         Repeat::Known(id) => id,
         Repeat::Key(key) => {
             let event = event(client, &form, &sent, &body, &key, now);
-            match keep(app, tx, &event).await? {
+            match keep(&app.wake, tx, &event).await? {
                 Kept::Other(_) if key.starts_with("key:") => return Err(Refused::KeyReused),
                 Kept::New(id) | Kept::Same(id) | Kept::Other(id) => id,
             }
@@ -265,15 +274,15 @@ fn event<'a>(
     }
 }
 
-fn unreadable(client: &Client, error: BodyError) -> Response {
-    let (status, code) = match error {
-        BodyError::TooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, "too_large"),
-        BodyError::TooSlow => (StatusCode::REQUEST_TIMEOUT, "timeout"),
-        BodyError::Broken => (StatusCode::BAD_REQUEST, "broken_off"),
+fn unreadable(app: &App, client: &Client, error: BodyError) -> Response {
+    let code = match error {
+        BodyError::TooLarge(_) => "too_large",
+        BodyError::TooSlow => "timeout",
+        BodyError::Broken => "broken_off",
     };
     answer::refuse(
-        Reader::of(client, b""),
-        status,
+        Reader::of(&app.views, client, b""),
+        error.status(),
         code,
         &error.to_string(),
         None,

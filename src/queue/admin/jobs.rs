@@ -21,7 +21,7 @@ pub struct Filter {
     pub queue: Option<String>,
     /// Of this kind.
     pub kind: Option<String>,
-    /// `ready`, `scheduled`, `running`, `parked`; of finished ones the outcome.
+    /// `ready`, `scheduled`, `running`, `parked`, `held`; of finished ones the outcome.
     pub state: Option<String>,
     /// Of this lane.
     pub lane: Option<Uuid>,
@@ -145,12 +145,12 @@ pub async fn list(
 
 /// Live ones go by id, which grows as they are made.
 const LIVE: &str = r#"
-    SELECT id, queue, kind, (ARRAY['ready', 'scheduled', 'running', 'parked'])[state + 1] AS state, lane, priority,
+    SELECT id, queue, kind, (ARRAY['ready', 'scheduled', 'running', 'parked', 'held'])[state + 1] AS state, lane, priority,
         attempt, max_attempts, run_at, created_at, started_at, NULL::timestamptz AS finished_at,
         errors -> -1 ->> 'error' AS last_error
     FROM queue.job
     WHERE ($1::text IS NULL OR queue = $1) AND ($2::text IS NULL OR kind = $2)
-        AND ($3::text IS NULL OR state = array_position(ARRAY['ready', 'scheduled', 'running', 'parked'], $3) - 1)
+        AND ($3::text IS NULL OR state = array_position(ARRAY['ready', 'scheduled', 'running', 'parked', 'held'], $3) - 1)
         AND ($4::uuid IS NULL OR lane = $4) AND ($5::timestamptz IS NULL OR created_at >= $5)
         AND ($6::timestamptz IS NULL OR id < $7::bigint)
     ORDER BY id DESC
@@ -174,7 +174,7 @@ pub async fn show(db: &mut PgConnection, id: i64) -> sqlx::Result<Option<JobDeta
     let mut tx = question(db).await?;
     sqlx::query_as(
         r#"
-        SELECT id, queue, kind, (ARRAY['ready', 'scheduled', 'running', 'parked'])[state + 1] AS state, lane, priority,
+        SELECT id, queue, kind, (ARRAY['ready', 'scheduled', 'running', 'parked', 'held'])[state + 1] AS state, lane, priority,
             attempt, max_attempts, run_at, created_at, started_at, NULL::timestamptz AS finished_at,
             errors -> -1 ->> 'error' AS last_error, version, payload, unique_key, trace, progress, errors, log,
             retried_from, lease_by AS node, cancel_reason AS reason, NULL::jsonb AS result

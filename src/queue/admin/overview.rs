@@ -47,6 +47,10 @@ pub struct QueueRow {
     pub running: Counted,
     /// Jobs that no worker knows.
     pub parked: Counted,
+    /// Jobs whose kind or limit key may not start now.
+    pub held: Counted,
+    /// Most of its jobs that may run at once in all processes together, if that is limited.
+    pub max_running: Option<i32>,
     /// For how long the oldest of the counted ready jobs could have run.
     pub oldest_ready_seconds: Option<f64>,
     /// Live nodes that serve it.
@@ -68,15 +72,16 @@ pub async fn queues(db: &mut PgConnection) -> sqlx::Result<Vec<QueueRow>> {
         ), names AS (
             SELECT name FROM known WHERE name IS NOT NULL
             UNION SELECT queue FROM (SELECT queue FROM queue.job WHERE state <> 0 LIMIT $1) others
-            UNION SELECT name FROM queue.queue
+            UNION SELECT name FROM queue.rule WHERE scope = 'queue'
             UNION SELECT unnest(queues) FROM queue.node WHERE lease_until > now()
         )
         SELECT n.name, coalesce(q.paused, false) AS paused, ready.count AS ready, scheduled.count AS scheduled,
-            running.count AS running, parked.count AS parked,
+            running.count AS running, parked.count AS parked, held.count AS held,
+            q.max_running,
             extract(epoch FROM now() - ready.oldest)::float8 AS oldest_ready_seconds,
             (SELECT count(*) FROM queue.node w WHERE w.lease_until > now() AND n.name = ANY(w.queues)) AS nodes
         FROM names n
-        LEFT JOIN queue.queue q ON q.name = n.name
+        LEFT JOIN queue.rule q ON q.scope = 'queue' AND q.name = n.name
         CROSS JOIN LATERAL (SELECT count(*), min(run_at) AS oldest FROM
             (SELECT run_at FROM queue.job j WHERE j.queue = n.name AND j.state = 0 LIMIT $1) j) ready
         CROSS JOIN LATERAL (SELECT count(*) FROM
@@ -85,6 +90,8 @@ pub async fn queues(db: &mut PgConnection) -> sqlx::Result<Vec<QueueRow>> {
             (SELECT FROM queue.job j WHERE j.queue = n.name AND j.state = 2 LIMIT $1) j) running
         CROSS JOIN LATERAL (SELECT count(*) FROM
             (SELECT FROM queue.job j WHERE j.queue = n.name AND j.state = 3 LIMIT $1) j) parked
+        CROSS JOIN LATERAL (SELECT count(*) FROM
+            (SELECT FROM queue.job j WHERE j.queue = n.name AND j.state = 4 LIMIT $1) j) held
         ORDER BY n.name
         "#,
     )
@@ -117,82 +124,115 @@ pub struct MinuteRow {
 
 /// The last hour minute by minute, quiet ones included.
 ///
-/// What was made within the hour is still live or was finished within the hour.
+/// Of a lane its jobs are looked at. Of all of them nothing is: what ended was counted then, and of what has not ended the
+/// newest [`COUNTED_TO`] are looked at.
 pub async fn rates(db: &mut PgConnection, share: Share<'_>) -> sqlx::Result<Vec<MinuteRow>> {
     let mut tx = question(db).await?;
-    sqlx::query_as(
-        r#"
-        WITH hour AS (
-            SELECT date_trunc('minute', now()) - interval '59 minutes' AS start
-        ), finished AS (
-            SELECT outcome, created_at, date_trunc('minute', finished_at) AS minute
-            FROM queue.job_history, hour
-            WHERE finished_at >= start AND ($1::text IS NULL OR queue = $1) AND ($2::uuid IS NULL OR lane = $2)
-        ), done AS (
-            SELECT minute, count(*) FILTER (WHERE outcome IN ('completed', 'skipped')) AS done,
-                count(*) FILTER (WHERE outcome = 'discarded') AS discarded
-            FROM finished
-            GROUP BY minute
-        ), made AS (
-            SELECT date_trunc('minute', created_at) AS minute, count(*) AS made
-            FROM (
-                SELECT created_at FROM finished
-                UNION ALL
-                SELECT created_at FROM queue.job
-                WHERE ($1::text IS NULL OR queue = $1) AND ($2::uuid IS NULL OR lane = $2)
-            ) every, hour
-            WHERE created_at >= start
-            GROUP BY 1
-        )
-        SELECT m.minute, coalesce(made, 0) AS made, coalesce(done, 0) AS done, coalesce(discarded, 0) AS discarded
-        FROM hour
-        CROSS JOIN generate_series(start, start + interval '59 minutes', interval '1 minute') AS m (minute)
-        LEFT JOIN done USING (minute)
-        LEFT JOIN made USING (minute)
-        ORDER BY m.minute
-        "#,
-    )
-    .bind(share.queue)
-    .bind(share.lane)
-    .fetch_all(&mut *tx)
-    .await
+    let asked = if share.lane.is_some() {
+        sqlx::query_as(OF_A_LANE).bind(share.queue).bind(share.lane)
+    } else {
+        sqlx::query_as(OF_ALL).bind(share.queue).bind(COUNTED_TO)
+    };
+    asked.fetch_all(&mut *tx).await
 }
 
-/// Dead letters of one cause.
+const OF_ALL: &str = r#"
+    WITH hour AS (
+        SELECT date_trunc('minute', now()) - interval '59 minutes' AS start
+    ), told AS (
+        SELECT at AS minute, outcome, count
+        FROM queue.tally, hour
+        WHERE grain = 'minute' AND at >= start AND ($1::text IS NULL OR queue = $1)
+        UNION ALL
+        SELECT minute, outcome, count FROM queue.counter, hour
+        WHERE minute >= start AND ($1::text IS NULL OR queue = $1)
+        UNION ALL
+        SELECT made, 'made', count FROM queue.counter, hour
+        WHERE made >= start AND ($1::text IS NULL OR queue = $1)
+        UNION ALL
+        SELECT date_trunc('minute', created_at), 'made', 1
+        FROM (SELECT queue, created_at FROM queue.job ORDER BY id DESC LIMIT $2) newest, hour
+        WHERE created_at >= start AND ($1::text IS NULL OR queue = $1)
+    ), sums AS (
+        SELECT minute, sum(count) FILTER (WHERE outcome = 'made') AS made,
+            sum(count) FILTER (WHERE outcome IN ('completed', 'skipped')) AS done,
+            sum(count) FILTER (WHERE outcome = 'discarded') AS discarded
+        FROM told
+        GROUP BY minute
+    )
+    SELECT m.minute, coalesce(made, 0)::bigint AS made, coalesce(done, 0)::bigint AS done,
+        coalesce(discarded, 0)::bigint AS discarded
+    FROM hour
+    CROSS JOIN generate_series(start, start + interval '59 minutes', interval '1 minute') AS m (minute)
+    LEFT JOIN sums USING (minute)
+    ORDER BY m.minute
+"#;
+
+const OF_A_LANE: &str = r#"
+    WITH hour AS (
+        SELECT date_trunc('minute', now()) - interval '59 minutes' AS start
+    ), finished AS (
+        SELECT outcome, created_at, date_trunc('minute', finished_at) AS minute
+        FROM queue.job_history, hour
+        WHERE finished_at >= start AND ($1::text IS NULL OR queue = $1) AND lane = $2::uuid
+    ), done AS (
+        SELECT minute, count(*) FILTER (WHERE outcome IN ('completed', 'skipped')) AS done,
+            count(*) FILTER (WHERE outcome = 'discarded') AS discarded
+        FROM finished
+        GROUP BY minute
+    ), made AS (
+        SELECT date_trunc('minute', created_at) AS minute, count(*) AS made
+        FROM (
+            SELECT created_at FROM finished
+            UNION ALL
+            SELECT created_at FROM queue.job
+            WHERE ($1::text IS NULL OR queue = $1) AND lane = $2::uuid
+        ) every, hour
+        WHERE created_at >= start
+        GROUP BY 1
+    )
+    SELECT m.minute, coalesce(made, 0) AS made, coalesce(done, 0) AS done, coalesce(discarded, 0) AS discarded
+    FROM hour
+    CROSS JOIN generate_series(start, start + interval '59 minutes', interval '1 minute') AS m (minute)
+    LEFT JOIN done USING (minute)
+    LEFT JOIN made USING (minute)
+    ORDER BY m.minute
+"#;
+
+/// Live jobs that failed and are tried again, of one cause.
 #[derive(Debug, Clone, Serialize, sqlx::FromRow)]
-pub struct FailureRow {
+pub struct FailingRow {
     /// The kind of job.
     pub kind: String,
-    /// The error with numbers and ids left out.
+    /// The last error with numbers and ids left out.
     pub fingerprint: String,
     /// How many of those looked at.
     pub count: Counted,
     /// How many lanes they belong to.
     pub lanes: i64,
-    /// The first of them.
-    pub first_at: DateTime<Utc>,
-    /// The last of them.
-    pub last_at: DateTime<Utc>,
+    /// The most attempts that one of them has made.
+    pub attempts: i16,
+    /// When the first of them is tried again.
+    pub next_at: DateTime<Utc>,
     /// The last one's id.
     pub sample: i64,
 }
 
-/// The newest dead letters grouped by their error, the most frequent first.
-pub async fn failures(db: &mut PgConnection, share: Share<'_>) -> sqlx::Result<Vec<FailureRow>> {
+/// Live jobs whose last attempt failed, grouped by their error, the most frequent first.
+pub async fn failing(db: &mut PgConnection, share: Share<'_>) -> sqlx::Result<Vec<FailingRow>> {
     let mut tx = question(db).await?;
     sqlx::query_as(
         r#"
-        SELECT kind, fingerprint, count(*), count(DISTINCT lane) AS lanes, min(finished_at) AS first_at,
-            max(finished_at) AS last_at, max(id) AS sample
+        SELECT kind, fingerprint, count(*), count(DISTINCT lane) AS lanes, max(attempt) AS attempts,
+            min(run_at) AS next_at, max(id) AS sample
         FROM (
-            SELECT id, kind, lane, finished_at, regexp_replace(
-                left(coalesce(errors -> -1 ->> 'error', reason, ''), 200),
+            SELECT id, kind, lane, attempt, run_at, regexp_replace(
+                left(errors -> -1 ->> 'error', 200),
                 '[0-9a-fA-F]{8}-[0-9a-fA-F-]{27}|[0-9]+', '#', 'g') AS fingerprint
-            FROM queue.job_history
-            WHERE outcome = 'discarded' AND ($2::text IS NULL OR queue = $2) AND ($3::uuid IS NULL OR lane = $3)
-            ORDER BY finished_at DESC, id DESC
+            FROM queue.job
+            WHERE errors <> '[]' AND ($2::text IS NULL OR queue = $2) AND ($3::uuid IS NULL OR lane = $3)
             LIMIT $1
-        ) newest
+        ) live
         GROUP BY kind, fingerprint
         ORDER BY count(*) DESC, kind, fingerprint
         LIMIT 100

@@ -18,6 +18,9 @@ use crate::store::claim::Claimed;
 /// another process may have room.
 const STALE: Duration = Duration::from_secs(1);
 
+/// Where lanes take turns so many times fewer jobs are claimed ahead: a lane whose turn has come waits behind all of them.
+const LESS_AHEAD: usize = 5;
+
 /// The jobs of one pool.
 #[derive(Debug)]
 pub(crate) struct Pool {
@@ -48,7 +51,11 @@ impl Pool {
     /// Makes room for up to `most` jobs. A pool that is busy waits until there is room for a good number, so that
     /// claims are few.
     pub(super) fn reserve(&self, most: usize) -> usize {
-        let ahead = self.pace.ahead();
+        let ahead = if self.queues.iter().any(Lane::takes_turns) {
+            self.pace.ahead() / LESS_AHEAD
+        } else {
+            self.pace.ahead()
+        };
         let target = self.concurrency + ahead;
         let reserved = self
             .held

@@ -17,7 +17,7 @@ use super::crontab::{Cron, CronError};
 /// When something recurs.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Cadence {
-    /// Every so many minutes since midnight UTC.
+    /// At an interval of minutes, counted from midnight UTC.
     Minutes(u32),
     /// At times on the clock of a zone.
     Clock(Box<Cron>, Tz),

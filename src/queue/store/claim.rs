@@ -3,13 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row};
 use uuid::Uuid;
 
 use super::insert::interval;
-use crate::JobId;
+use super::ruled::Start;
+use crate::ruled::Way;
+use crate::{BatchId, JobId};
 
 /// A job that this process may run, under the epoch of its claim.
 #[derive(Debug)]
@@ -28,6 +30,12 @@ pub(crate) struct Claimed {
     pub(crate) trace: Option<String>,
     pub(crate) run_at: DateTime<Utc>,
     pub(crate) created_at: DateTime<Utc>,
+    /// What an attempt before it noted, as JSON.
+    pub(crate) progress: Option<String>,
+    /// The batch that it is part of.
+    pub(crate) batch: Option<BatchId>,
+    /// How long it took to find the jobs of this claim.
+    pub(crate) search: Duration,
 }
 
 /// The place of a job in its queue.
@@ -45,6 +53,24 @@ impl Position {
         run_at: DateTime::UNIX_EPOCH,
         id: 0,
     };
+
+    /// The place of the first job that was to run so much earlier.
+    pub(crate) fn earlier(self, by: TimeDelta) -> Self {
+        Self {
+            run_at: self.run_at - by,
+            id: 0,
+            ..self
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn new(priority: i16, run_at: DateTime<Utc>, id: i64) -> Self {
+        Self {
+            priority,
+            run_at,
+            id,
+        }
+    }
 }
 
 impl Claimed {
@@ -67,9 +93,26 @@ pub(crate) struct Want {
     ///
     /// What was claimed stays in the index until it is vacuumed, and a claim from the start goes over all of it.
     pub(crate) after: Option<Position>,
+    /// How rules bear on the queue, if any do.
+    pub(crate) way: Option<Way>,
+    /// Where a claim under rules starts to look.
+    pub(crate) start: Start,
 }
 
-/// Claims the first jobs that are ready in each queue, in the order in which they are to run.
+impl Want {
+    /// The first `most` jobs of a queue.
+    pub(crate) fn first(queue: Arc<str>, most: usize) -> Self {
+        Self {
+            queue,
+            most,
+            after: None,
+            way: None,
+            start: Start::default(),
+        }
+    }
+}
+
+/// Claims the first jobs that are ready in each queue that no rule bears on, in the order in which they are to run.
 ///
 /// Rows are found along `job_claim` and updated by their place, so that no plan reads the whole table. Kinds in `not`,
 /// written as `kind@version`, are passed over.
@@ -110,11 +153,12 @@ pub(crate) async fn claim(
                 LIMIT want.most
                 FOR UPDATE SKIP LOCKED
             ) ready
-            WHERE NOT EXISTS (SELECT FROM queue.queue q WHERE q.name = want.queue AND q.paused)
+            WHERE NOT EXISTS (SELECT FROM queue.rule r WHERE r.scope <> 'queue' OR r.name = want.queue)
                 AND EXISTS (SELECT FROM queue.node n WHERE n.id = $1 AND n.lease_until > now())
         ))
         RETURNING id, epoch, queue, kind, version, priority, attempt, max_attempts, lane, payload::text, trace, run_at,
-            created_at
+            created_at, progress::text, batch_id,
+            (extract(epoch FROM clock_timestamp() - statement_timestamp()) * 1000000)::bigint
         "#,
     )
     .bind(node)
@@ -134,7 +178,7 @@ pub(crate) async fn claim(
     Ok(claimed)
 }
 
-fn read(row: &PgRow, wants: &[Want]) -> sqlx::Result<Claimed> {
+pub(super) fn read(row: &PgRow, wants: &[Want]) -> sqlx::Result<Claimed> {
     let queue: &str = row.try_get(2)?;
     let queue = wants
         .iter()
@@ -154,6 +198,9 @@ fn read(row: &PgRow, wants: &[Want]) -> sqlx::Result<Claimed> {
         trace: row.try_get(10)?,
         run_at: row.try_get(11)?,
         created_at: row.try_get(12)?,
+        progress: row.try_get(13)?,
+        batch: row.try_get(14)?,
+        search: Duration::from_micros(u64::try_from(row.try_get::<i64, _>(15)?).unwrap_or(0)),
     })
 }
 
@@ -223,8 +270,20 @@ pub(crate) async fn older(
 #[derive(Debug, sqlx::FromRow)]
 pub(crate) struct Glance {
     pub(crate) queue: String,
-    /// For how long its first job could have run; `None` if none is ready or it is paused.
+    /// For how long its first job could have run; `None` if none is ready or the queue is paused.
     pub(crate) ready_seconds: Option<f64>,
+    /// Whether jobs are held.
+    pub(crate) held: bool,
+    /// Whether a rule bears on it, or did when jobs were held.
+    pub(crate) ruled: bool,
+    /// Whether its lanes take turns.
+    pub(crate) turns: bool,
+    /// Whether something is limited.
+    pub(crate) limited: bool,
+    /// Whether rules go across queues.
+    pub(crate) crossing: bool,
+    /// Whether jobs of a lower priority wait than that of the first.
+    pub(crate) lower: bool,
     /// In how many seconds the next scheduled job of any queue is due.
     pub(crate) due_seconds: Option<f64>,
     /// Jobs that the node runs and that are to stop, whatever their queue.
@@ -233,7 +292,18 @@ pub(crate) struct Glance {
     pub(crate) epochs: Option<Vec<i32>>,
 }
 
-/// Looks at queues: at most two index entries each, and one for each job of `node` that is to stop.
+impl Glance {
+    /// How rules bear on the queue, if any do.
+    pub(crate) fn way(&self) -> Option<Way> {
+        self.ruled.then_some(Way {
+            turns: self.turns,
+            limited: self.limited,
+            crossing: self.crossing,
+        })
+    }
+}
+
+/// Looks at queues: some index entries each, and one for each job of `node` that is to stop.
 pub(crate) async fn look(
     db: &mut PgConnection,
     queues: &[String],
@@ -242,6 +312,12 @@ pub(crate) async fn look(
     sqlx::query_as(
         r#"
         SELECT mine.queue, extract(epoch FROM now() - first.run_at)::float8 AS ready_seconds,
+            first.lower IS TRUE AS lower, held.held, across.rules AS crossing,
+            (rule.name IS NOT NULL OR across.rules OR held.held) AS ruled,
+            (coalesce(rule.turns OR rule.lane_running IS NOT NULL, false) OR across.lanes) AS turns,
+            (coalesce(rule.paused OR rule.max_running IS NOT NULL OR rule.lane_running IS NOT NULL
+                OR rule.key_running IS NOT NULL OR rule.rate_count IS NOT NULL, false)
+                OR across.rules OR held.held) AS limited,
             (SELECT extract(epoch FROM j.run_at - now())::float8 FROM queue.job j
                 WHERE j.state = 1 ORDER BY j.run_at LIMIT 1) AS due_seconds,
             asked.cancelled, asked.epochs
@@ -251,11 +327,21 @@ pub(crate) async fn look(
             FROM queue.job j
             WHERE j.lease_by = $2 AND j.cancel_reason IS NOT NULL
         ) asked
+        CROSS JOIN (
+            SELECT EXISTS (SELECT FROM queue.rule WHERE scope IN ('kind', 'lane', 'key')) AS rules,
+                EXISTS (SELECT FROM queue.rule WHERE scope = 'lane') AS lanes
+        ) across
+        LEFT JOIN queue.rule rule ON rule.scope = 'queue' AND rule.name = mine.queue
+        CROSS JOIN LATERAL (
+            SELECT rule.paused IS NOT TRUE
+                AND EXISTS (SELECT FROM queue.job j WHERE j.queue = mine.queue AND j.state = 4) AS held
+        ) held
         LEFT JOIN LATERAL (
-            SELECT j.run_at
+            SELECT j.run_at, EXISTS (
+                SELECT FROM queue.job l WHERE l.queue = mine.queue AND l.state = 0 AND l.priority > j.priority
+            ) AS lower
             FROM queue.job j
-            WHERE j.queue = mine.queue AND j.state = 0
-                AND NOT EXISTS (SELECT FROM queue.queue q WHERE q.name = mine.queue AND q.paused)
+            WHERE j.queue = mine.queue AND j.state = 0 AND rule.paused IS NOT TRUE
             ORDER BY j.priority, j.run_at, j.id
             LIMIT 1
         ) first ON true

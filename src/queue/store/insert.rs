@@ -1,6 +1,7 @@
 //! New rows: one, one with a key, many.
 
 mod copy;
+mod group;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,10 +14,14 @@ use uuid::Uuid;
 use crate::key::Clash;
 use crate::{Enqueued, JobId};
 
+pub(crate) use group::group;
+
 /// From so many rows on a copy is faster than a statement, though it takes one more round trip.
 const WORTH_A_COPY: usize = 200;
 /// Most rows of one statement.
 pub(crate) const MOST: usize = 5000;
+/// Most jobs of different callers in one statement: more are no faster, and all wait until the last is written.
+pub(crate) const MOST_OF_A_GROUP: usize = 500;
 
 /// A row to be.
 #[derive(Debug)]
@@ -29,17 +34,21 @@ pub(crate) struct New {
     pub(crate) payload: String,
     pub(crate) key: Option<String>,
     pub(crate) lane: Option<Uuid>,
+    /// Empty: none.
+    pub(crate) limit_key: String,
     pub(crate) at: Option<DateTime<Utc>>,
     pub(crate) after: Duration,
     pub(crate) trace: Option<Arc<str>>,
+    pub(crate) batch: Option<i64>,
 }
 
 /// Inserts a job without a key.
 pub(crate) async fn one(db: &mut PgConnection, new: &New) -> sqlx::Result<JobId> {
     sqlx::query_scalar(
         r#"
-        INSERT INTO queue.job (queue, kind, version, priority, max_attempts, payload, lane, trace, state, run_at)
-        SELECT $1, $2, $3, $4, $5, $6::text::jsonb, $7, $8, CASE WHEN run_at > now() THEN 1 ELSE 0 END, run_at
+        INSERT INTO queue.job (queue, kind, version, priority, max_attempts, payload, lane, trace, state, run_at,
+            limit_key, batch_id)
+        SELECT $1, $2, $3, $4, $5, $6::text::jsonb, $7, $8, CASE WHEN run_at > now() THEN 1 ELSE 0 END, run_at, $11, $12
         FROM (SELECT coalesce($9::timestamptz, now()) + $10::interval AS run_at) due
         RETURNING id
         "#,
@@ -54,6 +63,8 @@ pub(crate) async fn one(db: &mut PgConnection, new: &New) -> sqlx::Result<JobId>
     .bind(new.trace.as_deref())
     .bind(new.at)
     .bind(interval(new.after))
+    .bind(&new.limit_key)
+    .bind(new.batch)
     .fetch_one(db)
     .await
 }
@@ -82,6 +93,8 @@ pub(crate) async fn keyed(
             .bind(new.at)
             .bind(interval(new.after))
             .bind(new.key.as_deref())
+            .bind(&new.limit_key)
+            .bind(new.batch)
             .fetch_optional(&mut *db)
             .await?;
         match written {
@@ -97,8 +110,9 @@ pub(crate) async fn keyed(
 }
 
 const IGNORE: &str = r#"
-    INSERT INTO queue.job (queue, kind, version, priority, max_attempts, payload, lane, trace, state, run_at, unique_key)
-    SELECT $1, $2, $3, $4, $5, $6::text::jsonb, $7, $8, CASE WHEN run_at > now() THEN 1 ELSE 0 END, run_at, $11
+    INSERT INTO queue.job (queue, kind, version, priority, max_attempts, payload, lane, trace, state, run_at, unique_key,
+        limit_key, batch_id)
+    SELECT $1, $2, $3, $4, $5, $6::text::jsonb, $7, $8, CASE WHEN run_at > now() THEN 1 ELSE 0 END, run_at, $11, $12, $13
     FROM (SELECT coalesce($9::timestamptz, now()) + $10::interval AS run_at) due
     ON CONFLICT (kind, unique_key) WHERE unique_key IS NOT NULL DO NOTHING
     RETURNING id, true
@@ -106,22 +120,24 @@ const IGNORE: &str = r#"
 
 const REPLACE: &str = r#"
     INSERT INTO queue.job AS j
-        (queue, kind, version, priority, max_attempts, payload, lane, trace, state, run_at, unique_key)
-    SELECT $1, $2, $3, $4, $5, $6::text::jsonb, $7, $8, CASE WHEN run_at > now() THEN 1 ELSE 0 END, run_at, $11
+        (queue, kind, version, priority, max_attempts, payload, lane, trace, state, run_at, unique_key,
+        limit_key, batch_id)
+    SELECT $1, $2, $3, $4, $5, $6::text::jsonb, $7, $8, CASE WHEN run_at > now() THEN 1 ELSE 0 END, run_at, $11, $12, $13
     FROM (SELECT coalesce($9::timestamptz, now()) + $10::interval AS run_at) due
     ON CONFLICT (kind, unique_key) WHERE unique_key IS NOT NULL
-        DO UPDATE SET payload = excluded.payload, version = excluded.version
+        DO UPDATE SET payload = excluded.payload, version = excluded.version, limit_key = excluded.limit_key
         WHERE j.state <> 2
     RETURNING id, xmax = 0
 "#;
 
 const POSTPONE: &str = r#"
     INSERT INTO queue.job AS j
-        (queue, kind, version, priority, max_attempts, payload, lane, trace, state, run_at, unique_key)
-    SELECT $1, $2, $3, $4, $5, $6::text::jsonb, $7, $8, CASE WHEN run_at > now() THEN 1 ELSE 0 END, run_at, $11
+        (queue, kind, version, priority, max_attempts, payload, lane, trace, state, run_at, unique_key,
+        limit_key, batch_id)
+    SELECT $1, $2, $3, $4, $5, $6::text::jsonb, $7, $8, CASE WHEN run_at > now() THEN 1 ELSE 0 END, run_at, $11, $12, $13
     FROM (SELECT coalesce($9::timestamptz, now()) + $10::interval AS run_at) due
     ON CONFLICT (kind, unique_key) WHERE unique_key IS NOT NULL
-        DO UPDATE SET payload = excluded.payload, version = excluded.version, run_at = excluded.run_at,
+        DO UPDATE SET payload = excluded.payload, version = excluded.version, limit_key = excluded.limit_key, run_at = excluded.run_at,
             state = CASE WHEN j.state = 3 THEN j.state ELSE excluded.state END
         WHERE j.state <> 2
     RETURNING id, xmax = 0
@@ -135,7 +151,7 @@ async fn holder(db: &mut PgConnection, new: &New) -> sqlx::Result<Option<JobId>>
         .await
 }
 
-/// Inserts jobs of one kind; those whose key is taken are left out. Says how many were inserted.
+/// Inserts jobs of one kind and of one batch or none; those whose key is taken are left out. Says how many were inserted.
 pub(crate) async fn many(db: &mut PgConnection, new: Vec<New>) -> sqlx::Result<u64> {
     let Some(first) = new.first() else {
         return Ok(0);
@@ -147,14 +163,18 @@ pub(crate) async fn many(db: &mut PgConnection, new: Vec<New>) -> sqlx::Result<u
     let statement = if keyed { MANY_KEYED } else { MANY };
     let (queue, kind, version) = (first.queue, first.kind, first.version);
     let (priority, max_attempts) = (first.priority, first.max_attempts);
-    let trace = first.trace.clone();
+    let batch = first.batch;
     let mut payloads = Vec::with_capacity(new.len());
     let mut lanes = Vec::with_capacity(new.len());
     let mut keys = Vec::with_capacity(new.len());
+    let mut limit_keys = Vec::with_capacity(new.len());
+    let mut traces = Vec::with_capacity(new.len());
     for new in new {
         payloads.push(new.payload);
         lanes.push(new.lane);
         keys.push(new.key);
+        limit_keys.push(new.limit_key);
+        traces.push(new.trace.map(|trace| trace.to_string()));
     }
     let inserted = sqlx::query(statement)
         .bind(queue)
@@ -162,25 +182,29 @@ pub(crate) async fn many(db: &mut PgConnection, new: Vec<New>) -> sqlx::Result<u
         .bind(version)
         .bind(priority)
         .bind(max_attempts)
-        .bind(trace.as_deref())
+        .bind(traces)
         .bind(payloads)
         .bind(lanes)
         .bind(keys)
+        .bind(limit_keys)
+        .bind(batch)
         .execute(db)
         .await?;
     Ok(inserted.rows_affected())
 }
 
 const MANY: &str = r#"
-    INSERT INTO queue.job (queue, kind, version, priority, max_attempts, trace, payload, lane, unique_key)
-    SELECT $1, $2, $3, $4, $5, $6, payload::jsonb, lane, key
-    FROM unnest($7::text[], $8::uuid[], $9::text[]) AS new (payload, lane, key)
+    INSERT INTO queue.job (queue, kind, version, priority, max_attempts, trace, payload, lane, unique_key,
+        limit_key, batch_id)
+    SELECT $1, $2, $3, $4, $5, trace, payload::jsonb, lane, key, limit_key, $11
+    FROM unnest($6::text[], $7::text[], $8::uuid[], $9::text[], $10::text[]) AS new (trace, payload, lane, key, limit_key)
 "#;
 
 const MANY_KEYED: &str = r#"
-    INSERT INTO queue.job (queue, kind, version, priority, max_attempts, trace, payload, lane, unique_key)
-    SELECT $1, $2, $3, $4, $5, $6, payload::jsonb, lane, key
-    FROM unnest($7::text[], $8::uuid[], $9::text[]) AS new (payload, lane, key)
+    INSERT INTO queue.job (queue, kind, version, priority, max_attempts, trace, payload, lane, unique_key,
+        limit_key, batch_id)
+    SELECT $1, $2, $3, $4, $5, trace, payload::jsonb, lane, key, limit_key, $11
+    FROM unnest($6::text[], $7::text[], $8::uuid[], $9::text[], $10::text[]) AS new (trace, payload, lane, key, limit_key)
     ON CONFLICT (kind, unique_key) WHERE unique_key IS NOT NULL DO NOTHING
 "#;
 

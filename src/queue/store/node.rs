@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use sqlx::PgConnection;
+use sqlx::{Connection, PgConnection};
 
+use super::batch::{self, Ended};
 use super::insert::interval;
+use crate::fingerprint;
 
 /// What a process says of itself.
 #[derive(Debug, Clone)]
@@ -70,6 +72,9 @@ pub(crate) async fn resign(db: &mut PgConnection, node: i64) -> sqlx::Result<()>
     Ok(())
 }
 
+/// What went wrong with a job whose process died.
+const DIED: &str = "the worker that ran it died";
+
 /// What taking back did.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Rescued {
@@ -87,7 +92,8 @@ pub(crate) async fn rescue(
     most: i64,
     spread: Duration,
 ) -> sqlx::Result<Rescued> {
-    let (back, discarded): (i64, i64) = sqlx::query_as(
+    let mut tx = db.begin().await?;
+    let taken: Vec<Taken> = sqlx::query_as(
         r#"
         WITH lost AS (
             SELECT id, attempt >= max_attempts OR cancel_reason IS NOT NULL AS last
@@ -107,23 +113,47 @@ pub(crate) async fn rescue(
             DELETE FROM queue.job j USING lost WHERE j.id = lost.id AND lost.last RETURNING j.*
         ), kept AS (
             INSERT INTO queue.job_history (id, queue, kind, version, priority, lane, payload, attempt, max_attempts,
-                unique_key, trace, progress, errors, log, retried_from, created_at, started_at, outcome, reason)
+                unique_key, trace, progress, errors, log, retried_from, limit_key, batch_id, created_at, started_at, outcome, reason,
+                fingerprint)
             SELECT id, queue, kind, version, priority, lane, payload, attempt, max_attempts, unique_key, trace, progress,
-                queue.with_error(errors, attempt, $2, lease_by), log, retried_from, created_at, started_at,
-                CASE WHEN cancel_reason IS NULL THEN 'discarded' ELSE 'cancelled' END, coalesce(cancel_reason, $2)
+                queue.with_error(errors, attempt, $2, lease_by), log, retried_from, limit_key, batch_id, created_at, started_at,
+                CASE WHEN cancel_reason IS NULL THEN 'discarded' ELSE 'cancelled' END, coalesce(cancel_reason, $2),
+                CASE WHEN cancel_reason IS NULL THEN $4::bigint END
             FROM gone
-            RETURNING id
+            RETURNING batch_id, queue, outcome, created_at
+        ), counted AS (
+            INSERT INTO queue.counter (queue, outcome, minute, made, count)
+            SELECT queue, outcome, date_trunc('minute', now()), date_trunc('minute', created_at), count(*)
+            FROM kept
+            GROUP BY queue, outcome, date_trunc('minute', created_at)
         )
-        SELECT (SELECT count(*) FROM back), (SELECT count(*) FROM kept)
+        SELECT (SELECT count(*) FROM back) AS back, NULL::bigint AS batch_id, 0::bigint AS ended, 0::bigint AS failed,
+            0::bigint AS cancelled
+        UNION ALL
+        SELECT 0, batch_id, count(*), count(*) FILTER (WHERE outcome = 'discarded'),
+            count(*) FILTER (WHERE outcome = 'cancelled')
+        FROM kept
+        GROUP BY batch_id
         "#,
     )
     .bind(most)
-    .bind("the worker that ran it died")
+    .bind(DIED)
     .bind(interval(spread))
-    .fetch_one(db)
+    .bind(fingerprint::of(DIED))
+    .fetch_all(&mut *tx)
     .await?;
+    let ended: Vec<Ended> = taken.iter().map(|taken| taken.ended).collect();
+    batch::note(&mut tx, &ended).await?;
+    tx.commit().await?;
     Ok(Rescued {
-        back: u64::try_from(back).unwrap_or(0),
-        discarded: u64::try_from(discarded).unwrap_or(0),
+        back: taken.iter().map(|taken| taken.back.unsigned_abs()).sum(),
+        discarded: Ended::count(&ended),
     })
+}
+
+#[derive(sqlx::FromRow)]
+struct Taken {
+    back: i64,
+    #[sqlx(flatten)]
+    ended: Ended,
 }

@@ -3,14 +3,17 @@
 //! A job that runs is one that has a lease. Rows are found by their ids, and `IS TRUE` keeps the comparison of claims from
 //! becoming a join: planned for a table that is empty one moment and full the next, that join goes over every running
 //! job for every outcome.
+//!
+//! What goes to the history is counted there and then, a row a queue and outcome, and told to its batches in the end.
 
 use std::time::Duration;
 
 use serde_json::Value;
 use sqlx::PgConnection;
 
+use super::batch::{self, Ended};
 use crate::log::{self, Line};
-use crate::{JobId, text};
+use crate::{JobId, fingerprint, text};
 
 /// What is to be written about a claimed job.
 #[derive(Debug)]
@@ -18,6 +21,8 @@ pub(crate) struct Settlement {
     pub(crate) id: JobId,
     pub(crate) epoch: i32,
     pub(crate) fate: Fate,
+    /// It is part of a batch, with which it is settled in one transaction.
+    pub(crate) in_batch: bool,
     /// Lines that the attempt wrote.
     pub(crate) log: Vec<Line>,
     /// It was sent before, and may have been accepted without our hearing of it.
@@ -50,11 +55,12 @@ pub(crate) enum Fate {
 
 impl Settlement {
     /// What is to be written about the job of this claim.
-    pub(crate) fn new(id: JobId, epoch: i32, fate: Fate) -> Self {
+    pub(crate) fn new(id: JobId, epoch: i32, in_batch: bool, fate: Fate) -> Self {
         Self {
             id,
             epoch,
             fate,
+            in_batch,
             log: Vec::new(),
             resent: false,
         }
@@ -89,8 +95,20 @@ pub(crate) const COMPLETED: &str = "completed";
 pub(crate) const SKIPPED: &str = "skipped";
 pub(crate) const DISCARDED: &str = "discarded";
 
-/// Writes `settlements`; says how many were accepted. The others' claims were stale.
-pub(crate) async fn settle(db: &mut PgConnection, settlements: &[Settlement]) -> sqlx::Result<u64> {
+/// What was written.
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct Settled {
+    /// Outcomes that were accepted. The others' claims were stale.
+    pub(crate) accepted: u64,
+    /// Batches of which no job remains.
+    pub(crate) completed: usize,
+}
+
+/// Writes `settlements`: in a transaction of the caller's, unless it is one alone and of no batch.
+pub(crate) async fn settle(
+    db: &mut PgConnection,
+    settlements: &[Settlement],
+) -> sqlx::Result<Settled> {
     let mut done = (Vec::new(), Vec::new());
     let mut finished = Finished::default();
     let mut again = Again::default();
@@ -122,22 +140,28 @@ pub(crate) async fn settle(db: &mut PgConnection, settlements: &[Settlement]) ->
             Fate::Park => again.push(settlement, (PARKED, None), true, None),
         }
     }
+    let mut ended = Vec::new();
     let mut accepted = 0;
     if !done.0.is_empty() {
-        accepted += complete(db, &done.0, &done.1).await?;
+        ended.extend(complete(db, &done.0, &done.1).await?);
     }
     if !finished.told.ids.is_empty() {
-        accepted += finish(db, &finished).await?;
+        ended.extend(finish(db, &finished).await?);
     }
     let back = again.told.ids.len();
     if back > 0 {
         let put_back = put_back(db, &again).await?;
         accepted += put_back;
         if put_back < back as u64 {
-            accepted += call_off(db, &again.told).await?;
+            ended.extend(call_off(db, &again.told).await?);
         }
     }
-    Ok(accepted)
+    accepted += Ended::count(&ended);
+    let completed = batch::note(db, &ended).await?;
+    Ok(Settled {
+        accepted,
+        completed,
+    })
 }
 
 const READY: i16 = 0;
@@ -148,27 +172,35 @@ fn due_state(after: Duration) -> i16 {
     if after.is_zero() { READY } else { SCHEDULED }
 }
 
-async fn complete(db: &mut PgConnection, ids: &[i64], epochs: &[i32]) -> sqlx::Result<u64> {
-    let moved = sqlx::query(
+async fn complete(db: &mut PgConnection, ids: &[i64], epochs: &[i32]) -> sqlx::Result<Vec<Ended>> {
+    sqlx::query_as(
         r#"
         WITH gone AS (
             DELETE FROM queue.job j
             WHERE j.id = ANY ($1) AND j.lease_by IS NOT NULL
                 AND ((j.id, j.epoch) IN (SELECT * FROM unnest($1::bigint[], $2::int[]))) IS TRUE
             RETURNING j.*
+        ), kept AS (
+            INSERT INTO queue.job_history (id, queue, kind, version, priority, lane, payload, attempt, max_attempts,
+                unique_key, trace, progress, errors, log, retried_from, limit_key, batch_id, created_at, started_at, outcome)
+            SELECT id, queue, kind, version, priority, lane, payload, attempt, max_attempts,
+                unique_key, trace, progress, errors, log, retried_from, limit_key, batch_id, created_at, started_at, 'completed'
+            FROM gone
+        ), counted AS (
+            INSERT INTO queue.counter (queue, outcome, minute, made, count)
+            SELECT queue, 'completed', date_trunc('minute', now()), date_trunc('minute', created_at), count(*)
+            FROM gone
+            GROUP BY queue, date_trunc('minute', created_at)
         )
-        INSERT INTO queue.job_history (id, queue, kind, version, priority, lane, payload, attempt, max_attempts,
-            unique_key, trace, progress, errors, log, retried_from, created_at, started_at, outcome)
-        SELECT id, queue, kind, version, priority, lane, payload, attempt, max_attempts,
-            unique_key, trace, progress, errors, log, retried_from, created_at, started_at, 'completed'
+        SELECT batch_id, count(*) AS ended, 0::bigint AS failed, 0::bigint AS cancelled
         FROM gone
+        GROUP BY batch_id
         "#,
     )
     .bind(ids)
     .bind(epochs)
-    .execute(db)
-    .await?;
-    Ok(moved.rows_affected())
+    .fetch_all(db)
+    .await
 }
 
 /// What is told of every claim whose attempt said something.
@@ -195,6 +227,7 @@ struct Finished {
     outcomes: Vec<&'static str>,
     reasons: Vec<Option<String>>,
     results: Vec<Option<String>>,
+    fingerprints: Vec<Option<i64>>,
 }
 
 impl Finished {
@@ -207,6 +240,9 @@ impl Finished {
         error: Option<&str>,
     ) {
         self.told.push(settlement, error);
+        let dead = outcome == DISCARDED;
+        let why = error.or(reason).filter(|_| dead);
+        self.fingerprints.push(why.map(fingerprint::of));
         self.outcomes.push(outcome);
         self.reasons.push(reason.map(text::storable));
         self.results.push(result.map(text::storable_json));
@@ -214,26 +250,39 @@ impl Finished {
 }
 
 /// A job that was asked to stop and failed for the last time is a cancelled one.
-async fn finish(db: &mut PgConnection, finished: &Finished) -> sqlx::Result<u64> {
-    let moved = sqlx::query(
+async fn finish(db: &mut PgConnection, finished: &Finished) -> sqlx::Result<Vec<Ended>> {
+    sqlx::query_as(
         r#"
         WITH gone AS (
             DELETE FROM queue.job j
             WHERE j.id = ANY ($1) AND j.lease_by IS NOT NULL
                 AND ((j.id, j.epoch) IN (SELECT * FROM unnest($1::bigint[], $2::int[]))) IS TRUE
             RETURNING j.*
+        ), kept AS (
+            INSERT INTO queue.job_history (id, queue, kind, version, priority, lane, payload, attempt, max_attempts,
+                unique_key, trace, progress, errors, log, retried_from, limit_key, batch_id, created_at, started_at, outcome, reason,
+                result, fingerprint)
+            SELECT id, queue, kind, version, priority, lane, payload, attempt, max_attempts, unique_key, trace, progress,
+                queue.with_error(errors, attempt, error, lease_by), queue.with_lines(log, attempt, started_at, lines),
+                retried_from, limit_key, batch_id, created_at, started_at,
+                CASE WHEN cancel_reason IS NULL OR error IS NULL THEN outcome ELSE 'cancelled' END,
+                CASE WHEN cancel_reason IS NULL OR error IS NULL THEN reason ELSE cancel_reason END,
+                result::jsonb,
+                CASE WHEN cancel_reason IS NULL OR error IS NULL THEN fingerprint END
+            FROM gone
+            JOIN unnest($1::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bigint[])
+                AS told (id, outcome, reason, result, error, lines, fingerprint) USING (id)
+            RETURNING batch_id, queue, outcome, created_at
+        ), counted AS (
+            INSERT INTO queue.counter (queue, outcome, minute, made, count)
+            SELECT queue, outcome, date_trunc('minute', now()), date_trunc('minute', created_at), count(*)
+            FROM kept
+            GROUP BY queue, outcome, date_trunc('minute', created_at)
         )
-        INSERT INTO queue.job_history (id, queue, kind, version, priority, lane, payload, attempt, max_attempts,
-            unique_key, trace, progress, errors, log, retried_from, created_at, started_at, outcome, reason, result)
-        SELECT id, queue, kind, version, priority, lane, payload, attempt, max_attempts, unique_key, trace, progress,
-            queue.with_error(errors, attempt, error, lease_by), queue.with_lines(log, attempt, started_at, lines),
-            retried_from, created_at, started_at,
-            CASE WHEN cancel_reason IS NULL OR error IS NULL THEN outcome ELSE 'cancelled' END,
-            CASE WHEN cancel_reason IS NULL OR error IS NULL THEN reason ELSE cancel_reason END,
-            result::jsonb
-        FROM gone
-        JOIN unnest($1::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[])
-            AS told (id, outcome, reason, result, error, lines) USING (id)
+        SELECT batch_id, count(*) AS ended, count(*) FILTER (WHERE outcome = 'discarded') AS failed,
+            count(*) FILTER (WHERE outcome = 'cancelled') AS cancelled
+        FROM kept
+        GROUP BY batch_id
         "#,
     )
     .bind(&finished.told.ids)
@@ -243,9 +292,9 @@ async fn finish(db: &mut PgConnection, finished: &Finished) -> sqlx::Result<u64>
     .bind(&finished.results)
     .bind(&finished.told.errors)
     .bind(&finished.told.logs)
-    .execute(db)
-    .await?;
-    Ok(moved.rows_affected())
+    .bind(&finished.fingerprints)
+    .fetch_all(db)
+    .await
 }
 
 #[derive(Default)]
@@ -304,29 +353,70 @@ async fn put_back(db: &mut PgConnection, again: &Again) -> sqlx::Result<u64> {
 }
 
 /// Finishes those that were asked to stop.
-async fn call_off(db: &mut PgConnection, told: &Told) -> sqlx::Result<u64> {
-    let moved = sqlx::query(
+async fn call_off(db: &mut PgConnection, told: &Told) -> sqlx::Result<Vec<Ended>> {
+    sqlx::query_as(
         r#"
         WITH gone AS (
             DELETE FROM queue.job j
             WHERE j.id = ANY ($1) AND j.lease_by IS NOT NULL AND j.cancel_reason IS NOT NULL
                 AND ((j.id, j.epoch) IN (SELECT * FROM unnest($1::bigint[], $2::int[]))) IS TRUE
             RETURNING j.*
+        ), kept AS (
+            INSERT INTO queue.job_history (id, queue, kind, version, priority, lane, payload, attempt, max_attempts,
+                unique_key, trace, progress, errors, log, retried_from, limit_key, batch_id, created_at, started_at, outcome, reason)
+            SELECT id, queue, kind, version, priority, lane, payload, attempt, max_attempts, unique_key, trace, progress,
+                queue.with_error(errors, attempt, error, lease_by), queue.with_lines(log, attempt, started_at, lines),
+                retried_from, limit_key, batch_id, created_at, started_at, 'cancelled', cancel_reason
+            FROM gone
+            JOIN unnest($1::bigint[], $3::text[], $4::text[]) AS told (id, error, lines) USING (id)
+        ), counted AS (
+            INSERT INTO queue.counter (queue, outcome, minute, made, count)
+            SELECT queue, 'cancelled', date_trunc('minute', now()), date_trunc('minute', created_at), count(*)
+            FROM gone
+            GROUP BY queue, date_trunc('minute', created_at)
         )
-        INSERT INTO queue.job_history (id, queue, kind, version, priority, lane, payload, attempt, max_attempts,
-            unique_key, trace, progress, errors, log, retried_from, created_at, started_at, outcome, reason)
-        SELECT id, queue, kind, version, priority, lane, payload, attempt, max_attempts, unique_key, trace, progress,
-            queue.with_error(errors, attempt, error, lease_by), queue.with_lines(log, attempt, started_at, lines),
-            retried_from, created_at, started_at, 'cancelled', cancel_reason
+        SELECT batch_id, count(*) AS ended, 0::bigint AS failed, count(*) AS cancelled
         FROM gone
-        JOIN unnest($1::bigint[], $3::text[], $4::text[]) AS told (id, error, lines) USING (id)
+        GROUP BY batch_id
         "#,
     )
     .bind(&told.ids)
     .bind(&told.epochs)
     .bind(&told.errors)
     .bind(&told.logs)
-    .execute(db)
-    .await?;
-    Ok(moved.rows_affected())
+    .fetch_all(db)
+    .await
+}
+
+/// Takes jobs that wait out of the queue; they are kept as cancelled. Those that run meanwhile are left alone.
+pub(crate) async fn take_out(
+    db: &mut PgConnection,
+    ids: &[i64],
+    reason: &str,
+) -> sqlx::Result<Vec<Ended>> {
+    sqlx::query_as(
+        r#"
+        WITH gone AS (
+            DELETE FROM queue.job WHERE id = ANY ($1) AND lease_by IS NULL RETURNING *
+        ), kept AS (
+            INSERT INTO queue.job_history (id, queue, kind, version, priority, lane, payload, attempt, max_attempts,
+                unique_key, trace, progress, errors, log, retried_from, limit_key, batch_id, created_at, started_at, outcome, reason)
+            SELECT id, queue, kind, version, priority, lane, payload, attempt, max_attempts,
+                unique_key, trace, progress, errors, log, retried_from, limit_key, batch_id, created_at, started_at, 'cancelled', $2
+            FROM gone
+        ), counted AS (
+            INSERT INTO queue.counter (queue, outcome, minute, made, count)
+            SELECT queue, 'cancelled', date_trunc('minute', now()), date_trunc('minute', created_at), count(*)
+            FROM gone
+            GROUP BY queue, date_trunc('minute', created_at)
+        )
+        SELECT batch_id, count(*) AS ended, 0::bigint AS failed, count(*) AS cancelled
+        FROM gone
+        GROUP BY batch_id
+        "#,
+    )
+    .bind(ids)
+    .bind(reason)
+    .fetch_all(db)
+    .await
 }

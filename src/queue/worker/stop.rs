@@ -67,24 +67,24 @@ impl Running {
     /// Claims nothing more, gives back what has not begun, waits up to `grace` for what runs, gives back the rest with
     /// its attempt, and writes everything down.
     pub async fn stop(mut self, grace: Duration) -> StopReport {
-        info!("Stopping to work");
+        info!("Stopping work");
         self.parts.stop.cancel();
         self.parts.desk.close();
         let now = self.parts.now.clone();
         let ended = futures::future::join_all(self.pools.iter_mut().map(Task::done));
-        // Pools that are cut short end as well, so that is asked first.
-        let in_time = tokio::select! {
-            biased;
-            () = now.cancelled() => false,
-            _ = ended => true,
-            () = tokio::time::sleep(grace) => false,
-        };
-        if !in_time {
-            warn!("Jobs still run; they are given back");
+        let cut_before = self.parts.cancels.count_cut_off();
+        tokio::select! {
+            () = now.cancelled() => {}
+            _ = ended => {}
+            () = tokio::time::sleep(grace) => {}
         }
         self.parts.now.cancel();
         for pool in &mut self.pools {
             pool.done().await;
+        }
+        let cut_off = self.parts.cancels.count_cut_off() - cut_before;
+        if cut_off > 0 {
+            warn!("{cut_off} jobs had not ended; they are given back");
         }
         let unwritten = self.write().await;
         if unwritten > 0 {
@@ -100,7 +100,10 @@ impl Running {
         self.parts.lease.end().await;
         // A server that does not answer need not be told.
         let _ = tokio::time::timeout(GOODBYE, self.parts.own.close()).await;
-        StopReport { in_time, unwritten }
+        StopReport {
+            in_time: cut_off == 0,
+            unwritten,
+        }
     }
 
     /// Gives back what runs, at once.

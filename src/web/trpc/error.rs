@@ -3,6 +3,8 @@
 use axum::http::{Method, StatusCode};
 use serde_json::{Map, Value};
 
+use crate::web::outage::RETRY_AFTER_SECONDS;
+
 /// The names tRPC gives to kinds of failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Code {
@@ -110,7 +112,7 @@ pub struct Failed {
 }
 
 impl Failed {
-    /// A failure with no more to it than a text.
+    /// A failure with only a text.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
         Self {
             code,
@@ -124,7 +126,7 @@ impl Failed {
     /// The database cannot be reached; nothing was kept, so the client is to send it again.
     pub fn unavailable() -> Self {
         Self {
-            retry_after: Some(5),
+            retry_after: Some(RETRY_AFTER_SECONDS),
             ..Self::new(
                 Code::ServiceUnavailable,
                 "Not available just now, please try again",

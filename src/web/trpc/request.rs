@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::error::{Code, Failed};
 use super::superjson;
 
-/// Calls that one batch may hold.
+/// Most calls in one batch.
 pub const MOST_CALLS: usize = 50;
 
 /// How the client wants its answers.
@@ -44,7 +44,7 @@ pub struct Asked {
 }
 
 impl Asked {
-    /// Read path, query and headers.
+    /// Reads path, query and headers.
     pub fn new(path: &str, query: &str, headers: &HeaderMap) -> Result<Self, Failed> {
         let path = percent_decode_str(path)
             .decode_utf8()
@@ -75,7 +75,7 @@ impl Asked {
         Ok(Self { paths, shape })
     }
 
-    /// Give each call its input, from the query of a GET and from the body of a POST.
+    /// Gives each call its input, from the query of a GET and from the body of a POST.
     pub fn calls(&self, method: &Method, query: &str, body: &[u8]) -> Result<Vec<Call>, Failed> {
         let input = if method == Method::GET {
             url::form_urlencoded::parse(query.as_bytes())

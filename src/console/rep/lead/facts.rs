@@ -1,6 +1,6 @@
 //! What is known about a lead, as names and values.
 
-use domain::lead::{Details, Lead};
+use domain::lead::{Details, EnrichmentStatus, Lead};
 use domain::org::Org;
 use domain::store::enrichment::Run;
 use serde::Serialize;
@@ -26,6 +26,8 @@ pub(super) struct Fact {
 #[derive(Debug, Serialize)]
 pub(super) struct Enrichment {
     status: &'static str,
+    /// Whether no answer is awaited.
+    settled: bool,
     at: Option<Moment>,
     facts: Vec<Fact>,
     runs: Vec<Asked>,
@@ -104,12 +106,16 @@ pub(super) fn enrichment(lead: &Lead, runs: &[Run], reader: &Reader<'_>) -> Enri
     let said = lead.enrichment_data.iter();
     Enrichment {
         status: words::enrichment(lead.enrichment_status),
+        settled: !matches!(
+            lead.enrichment_status,
+            EnrichmentStatus::Queued | EnrichmentStatus::Pending
+        ),
         at: lead.enriched_at.map(|at| reader.moment(at)),
         facts: said
             .filter(|(_, value)| !value.is_null())
             .map(|(name, value)| Fact {
                 url: web_address(value.as_str()),
-                ..fact(&spaced(name), plain(value))
+                ..fact(&called(name), plain(value))
             })
             .collect(),
         runs: runs
@@ -161,6 +167,15 @@ fn plain(value: &Value) -> String {
         Value::String(text) => text.clone(),
         Value::Array(items) => items.iter().map(plain).collect::<Vec<_>>().join(", "),
         other => other.to_string(),
+    }
+}
+
+/// A provider's name of a field as people say it.
+fn called(name: &str) -> String {
+    match name {
+        "linkedin_url" | "linkedinUrl" => "LinkedIn".into(),
+        "company_name" | "companyName" => "Company".into(),
+        name => spaced(name),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Why a lead scores as it does: the factors, which add up.
 
+use anyhow::Context;
 use domain::score::Factor;
 use domain::store::lead_history::GivenScore;
 use serde::Serialize;
@@ -42,14 +43,24 @@ struct Past {
 }
 
 /// The newest of `scores` taken apart, and those before it.
-pub(super) fn breakdown(scores: &[GivenScore], reader: &Reader<'_>) -> Option<Breakdown> {
-    let latest = scores.first()?;
-    let factors: Vec<Factor> = serde_json::from_value(latest.factors.clone()).unwrap_or_default();
-    Some(Breakdown {
+pub(super) fn breakdown(
+    scores: &[GivenScore],
+    currency: &str,
+    reader: &Reader<'_>,
+) -> anyhow::Result<Option<Breakdown>> {
+    let Some(latest) = scores.first() else {
+        return Ok(None);
+    };
+    let factors: Vec<Factor> =
+        serde_json::from_value(latest.factors.clone()).context("reading the factors of a score")?;
+    Ok(Some(Breakdown {
         sum: factors.iter().map(|factor| factor.points).sum(),
-        factors: factors.iter().map(line).collect(),
+        factors: factors
+            .iter()
+            .map(|factor| line(factor, currency))
+            .collect(),
         version: latest.version.clone(),
-        why: words::spoken(&latest.trigger).to_lowercase(),
+        why: words::cause(&latest.trigger),
         at: reader.moment(latest.computed_at),
         history: scores
             .iter()
@@ -58,14 +69,14 @@ pub(super) fn breakdown(scores: &[GivenScore], reader: &Reader<'_>) -> Option<Br
             .map(|past| Past {
                 score: past.score,
                 change: past.previous_score.map_or(0, |before| past.score - before),
-                why: words::spoken(&past.trigger).to_lowercase(),
+                why: words::cause(&past.trigger),
                 at: reader.moment(past.computed_at),
             })
             .collect(),
-    })
+    }))
 }
 
-fn line(factor: &Factor) -> Line {
+fn line(factor: &Factor, currency: &str) -> Line {
     // What a limit takes away is no part of anything.
     let is_limit = factor.key.ends_with("limit");
     let cap = factor.cap.filter(|cap| !is_limit && *cap > 0);
@@ -74,12 +85,55 @@ fn line(factor: &Factor) -> Line {
         points: factor.points,
         cap,
         filled: cap.map_or(0, |cap| (factor.points * 100 / cap).clamp(0, 100)),
-        found: match &factor.raw {
-            Value::Null => "not known".into(),
-            Value::String(text) => words::spoken(text).to_lowercase(),
-            Value::Bool(true) => "yes".into(),
-            Value::Bool(false) => "no".into(),
-            other => other.to_string(),
+        found: found(&factor.key, &factor.raw, currency),
+    }
+}
+
+/// What was looked at, as people say it.
+fn found(key: &str, raw: &Value, currency: &str) -> String {
+    match (key, raw) {
+        (_, Value::Null) => "not known".into(),
+        ("source", Value::String(code)) => match code.parse() {
+            Ok(source) => words::source(source).into(),
+            Err(_) => words::spoken(code),
         },
+        ("company_size", Value::Number(people)) if people.as_i64() == Some(1) => "1 person".into(),
+        ("company_size", Value::Number(people)) => {
+            format!(
+                "{} people",
+                words::grouped(people.as_i64().unwrap_or_default())
+            )
+        }
+        ("deal_value", Value::Number(minor)) => {
+            words::money(minor.as_i64().unwrap_or_default(), currency)
+        }
+        ("completeness", filled) => format!("{filled} of 10 fields"),
+        (_, Value::String(text)) => text.clone(),
+        (_, Value::Bool(true)) => "yes".into(),
+        (_, Value::Bool(false)) => "no".into(),
+        (_, other) => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn what_was_looked_at_reads_as_people_say_it() {
+        let read = [
+            ("source", json!("paid_ads"), "Paid ads"),
+            ("company_size", json!(1_400), "1,400 people"),
+            ("company_size", json!(1), "1 person"),
+            ("deal_value", json!(2_400_000), "24,000 USD"),
+            ("title", json!("VP Procurement"), "VP Procurement"),
+            ("completeness", json!(7), "7 of 10 fields"),
+            ("deal_value", Value::Null, "not known"),
+            ("rule.open", json!(true), "yes"),
+        ];
+        for (key, raw, wanted) in read {
+            assert_eq!(found(key, &raw, "USD"), wanted, "{key}");
+        }
     }
 }

@@ -6,14 +6,18 @@ use sqlx::PgConnection;
 
 use super::New;
 
-/// Inserts jobs that have no key and are ready; says how many.
+/// Inserts jobs of one batch or none that have no key and are ready; says how many.
 pub(super) async fn copy(db: &mut PgConnection, new: &[New]) -> sqlx::Result<u64> {
     let rows = rows(new);
-    let mut copy = db
-        .copy_in_raw(
-            "COPY queue.job (queue, kind, version, priority, max_attempts, payload, lane, trace) FROM STDIN",
-        )
-        .await?;
+    let statement = match new.first().and_then(|new| new.batch) {
+        None => {
+            "COPY queue.job (queue, kind, version, priority, max_attempts, payload, lane, trace, limit_key) FROM STDIN"
+        }
+        Some(_) => {
+            "COPY queue.job (queue, kind, version, priority, max_attempts, payload, lane, trace, limit_key, batch_id) FROM STDIN"
+        }
+    };
+    let mut copy = db.copy_in_raw(statement).await?;
     // A copy that fails is over: what is wrong is told by `finish`.
     if let Err(error) = copy.send(rows).await {
         copy.abort("not sent").await?;
@@ -44,6 +48,11 @@ fn rows(new: &[New]) -> Vec<u8> {
         match &new.trace {
             Some(trace) => text(&mut rows, trace),
             None => rows.push_str("\\N"),
+        }
+        rows.push('\t');
+        text(&mut rows, &new.limit_key);
+        if let Some(batch) = new.batch {
+            let _ = write!(rows, "\t{batch}");
         }
         rows.push('\n');
     }

@@ -52,7 +52,7 @@ impl Encoding {
     }
 }
 
-/// Read `body`, or say what is wrong with it.
+/// Reads `body`, or says what is wrong with it.
 pub async fn decode(content_type: &str, body: &[u8]) -> Result<Decoded, FieldError> {
     match Encoding::of(content_type, body) {
         Encoding::Json => json(body),

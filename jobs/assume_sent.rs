@@ -1,0 +1,57 @@
+//! Take mails for sent of which nothing was heard for a day, and say how many are in doubt.
+
+use chrono::TimeDelta;
+use domain::clock::Timestamp;
+use domain::store::mail_ledger;
+use queue::{Attempt, Job, JobResult, Key, Outcome};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use tracing::warn;
+
+use crate::context::Ctx;
+
+/// A bounce or a late answer comes within a day, or hardly at all.
+const HEARD_WITHIN: TimeDelta = TimeDelta::hours(24);
+/// Mails of an org that are settled in a run.
+const A_RUN: i64 = 1_000;
+
+/// Looks at what is in doubt and takes no other input; run again it finds what is left.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct AssumeSent {
+    /// The nominal time of the run.
+    pub due_at: Timestamp,
+}
+
+impl Job for AssumeSent {
+    const NAME: &'static str = "assume_sent";
+    const QUEUE: &'static str = "sweep";
+
+    type Ctx = Ctx;
+
+    fn key(&self) -> Option<Key> {
+        Some(Key::of(self.due_at.timestamp()))
+    }
+
+    async fn run(&self, ctx: &Ctx, attempt: &Attempt) -> JobResult {
+        let mut tx = ctx.db.platform().await?;
+        let orgs = ctx.active_orgs(&mut tx).await?;
+        drop(tx);
+        let before = ctx.clock.now() - HEARD_WITHIN;
+        let (mut assumed, mut unknown) = (0, 0);
+        for org in orgs {
+            let mut tx = ctx.db.org(org).await?;
+            attempt.fence(&mut tx).await?;
+            assumed += mail_ledger::assume_sent(&mut tx, org, before, A_RUN).await?;
+            unknown += mail_ledger::unknown(&mut tx, org).await?;
+            tx.commit().await?;
+        }
+        metrics::gauge!("leadmill_mails_unknown").set(unknown as f64);
+        metrics::counter!("leadmill_mails_assumed_sent_total").increment(assumed);
+        if assumed > 0 {
+            warn!("Took {assumed} mails for sent of which nothing was heard for a day");
+        }
+        Ok(Outcome::DoneWith(
+            json!({"assumed": assumed, "unknown": unknown}),
+        ))
+    }
+}

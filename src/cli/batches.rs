@@ -1,0 +1,184 @@
+//! `leadmill batches`: how far jobs that belong together have got, and calling them off.
+
+use std::sync::Arc;
+
+use queue::admin::{self, BatchFilter, BatchRow, Refused};
+use serde_json::json;
+use sqlx::PgConnection;
+
+use super::listing::{Format, moment, or_dash};
+use super::{Failure, say};
+use crate::config::Config;
+
+/// Arguments of `leadmill batches`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// List batches, newest first
+    Ls(Ls),
+    /// Show one batch: how many of its jobs remain, failed and were cancelled
+    Show(Show),
+    /// Cancel what of a batch waits, and ask its running jobs to stop
+    ///
+    /// Nothing more can be added to it. When the last of its jobs has ended, the batch is completed, and the job that was to
+    /// come after it is enqueued, as always: by the batch it can see what was cancelled.
+    Cancel(Cancel),
+}
+
+#[derive(Debug, clap::Args)]
+struct Ls {
+    /// Only batches that are not completed
+    #[arg(long)]
+    unfinished: bool,
+    /// Only of this organisation
+    #[arg(long, value_name = "ID")]
+    org: Option<uuid::Uuid>,
+    /// How many at most, up to 200
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(i64).range(1..=200))]
+    limit: i64,
+    /// Only batches of ids below this one: the page after another, which ended with it
+    #[arg(long, value_name = "ID")]
+    below: Option<i64>,
+    #[command(flatten)]
+    format: Format,
+}
+
+#[derive(Debug, clap::Args)]
+struct Show {
+    /// The batch's id
+    id: i64,
+    #[command(flatten)]
+    format: Format,
+}
+
+#[derive(Debug, clap::Args)]
+struct Cancel {
+    /// The batch's id
+    id: i64,
+    /// Why, for whoever looks at its jobs later
+    #[arg(long, default_value = "from the command line")]
+    reason: String,
+    #[command(flatten)]
+    format: Format,
+}
+
+pub(super) async fn run(args: Args, config: Arc<Config>) -> Result<(), Failure> {
+    let mut db = super::database(&config).await?;
+    match args.command {
+        Command::Ls(args) => ls(&args, &mut db).await,
+        Command::Show(args) => show(&args, &mut db).await,
+        Command::Cancel(args) => cancel(&args, &mut db).await,
+    }
+}
+
+async fn ls(args: &Ls, db: &mut PgConnection) -> Result<(), Failure> {
+    let filter = BatchFilter {
+        unfinished: args.unfinished,
+        lane: args.org,
+        limit: Some(args.limit),
+    };
+    let listing = admin::batches(db, filter, args.below)
+        .await
+        .map_err(anyhow::Error::new)?;
+    if args.format.is_json() {
+        return args.format.value(&listing);
+    }
+    args.format.print(
+        &listing.items,
+        [
+            "id",
+            "name",
+            "state",
+            "done",
+            "failed",
+            "cancelled",
+            "remaining",
+            "total",
+            "created",
+        ],
+        |batch| {
+            [
+                batch.id.to_string(),
+                batch.name.clone(),
+                batch.state.clone(),
+                batch.done.to_string(),
+                batch.failed.to_string(),
+                batch.cancelled.to_string(),
+                batch.remaining.to_string(),
+                batch.total.to_string(),
+                moment(batch.created_at),
+            ]
+        },
+        "No such batches.",
+    )?;
+    if let Some(below) = listing.next {
+        say::line(format_args!("\nMore follow: --below {below}"))?;
+    }
+    Ok(())
+}
+
+async fn show(args: &Show, db: &mut PgConnection) -> Result<(), Failure> {
+    let batch = admin::batch(db, args.id)
+        .await
+        .map_err(anyhow::Error::new)?;
+    let batch = batch.ok_or_else(|| Failure::usage(Refused::UnknownBatch(args.id)))?;
+    if args.format.is_json() {
+        return args.format.value(&batch);
+    }
+    for (name, value) in facts(&batch) {
+        say::line(format_args!("{name:<12}{value}"))?;
+    }
+    Ok(())
+}
+
+fn facts(batch: &BatchRow) -> Vec<(&'static str, String)> {
+    let mut facts = vec![
+        ("batch", format!("{} {}", batch.id, batch.name)),
+        ("state", batch.state.clone()),
+        ("org", or_dash(batch.lane)),
+        ("total", batch.total.to_string()),
+        ("remaining", batch.remaining.to_string()),
+        ("done", batch.done.to_string()),
+        ("failed", batch.failed.to_string()),
+        ("cancelled", batch.cancelled.to_string()),
+        ("created", moment(batch.created_at)),
+    ];
+    let times = [
+        ("sealed", batch.sealed_at),
+        ("completed", batch.completed_at),
+    ];
+    facts.extend(
+        times
+            .into_iter()
+            .filter_map(|(name, at)| Some((name, moment(at?)))),
+    );
+    if let Some(kind) = &batch.on_complete {
+        let job = batch.completed_job;
+        let after = job.map_or_else(|| kind.clone(), |job| format!("{kind}, job {job}"));
+        facts.push(("then", after));
+    }
+    facts
+}
+
+async fn cancel(args: &Cancel, db: &mut PgConnection) -> Result<(), Failure> {
+    let done = match admin::cancel_batch(db, args.id, &args.reason).await {
+        Ok(done) => done,
+        Err(Refused::Database(error)) => return Err(anyhow::Error::new(error).into()),
+        Err(refused) => return Err(Failure::usage(refused)),
+    };
+    if args.format.is_json() {
+        return args
+            .format
+            .value(&json!({"cancelled": done.cancelled, "asked_to_stop": done.asked}));
+    }
+    say::line(format_args!(
+        "{} jobs are cancelled, {} run and are asked to stop.",
+        done.cancelled, done.asked
+    ))?;
+    Ok(())
+}

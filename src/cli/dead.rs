@@ -1,0 +1,304 @@
+//! `leadmill dead`: dead letters by their cause; run again, or forgotten.
+
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use queue::Fingerprint;
+use queue::admin::{self, DeadFilter, Redrive};
+use serde_json::json;
+use sqlx::PgConnection;
+
+use super::listing::{Format, moment, or_dash};
+use super::{Failure, say};
+use crate::config::Config;
+
+/// Arguments of `leadmill dead`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// List dead letters grouped by kind and cause, the most frequent first
+    ///
+    /// Errors have a cause in common that differ only in numbers, ids, addresses and what is in quotation marks; its fingerprint
+    /// is what the other commands take. The newest 10,000 letters are looked at.
+    Ls(Ls),
+    /// Run dead letters again, the oldest first
+    ///
+    /// Each gets a new id and all its attempts, and goes on from the progress that it had noted. A letter whose key a live
+    /// job has stays. For one alone, or to change its payload, see `leadmill jobs retry`.
+    Redrive(RedriveArgs),
+    /// Remove dead letters for good
+    Forget(Forget),
+}
+
+/// Which letters are meant.
+#[derive(Debug, clap::Args)]
+struct Which {
+    /// Only of this kind
+    #[arg(long)]
+    kind: Option<String>,
+    /// Only of this cause, as `leadmill dead ls` names it
+    #[arg(long, value_name = "HEX")]
+    fingerprint: Option<Fingerprint>,
+    /// Only of this queue
+    #[arg(long)]
+    queue: Option<String>,
+    /// Only of this organisation
+    #[arg(long, value_name = "ID")]
+    org: Option<uuid::Uuid>,
+    /// Only those discarded since this instant, such as 2030-12-31T08:00:00Z
+    #[arg(long, value_name = "INSTANT")]
+    since: Option<DateTime<Utc>>,
+}
+
+#[derive(Debug, clap::Args)]
+struct Ls {
+    #[command(flatten)]
+    which: Which,
+    #[command(flatten)]
+    format: Format,
+}
+
+#[derive(Debug, clap::Args)]
+struct RedriveArgs {
+    #[command(flatten)]
+    which: Which,
+    /// Every dead letter there is
+    #[arg(long)]
+    all: bool,
+    /// Spread them over time, such as 10/s, 100/m or 1000/h [default: all at once]
+    #[arg(long)]
+    rate: Option<Rate>,
+    /// How many at most
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(1..))]
+    limit: Option<u64>,
+    /// Only say how many there are
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    format: Format,
+}
+
+#[derive(Debug, clap::Args)]
+struct Forget {
+    #[command(flatten)]
+    which: Which,
+    /// Every dead letter there is
+    #[arg(long)]
+    all: bool,
+    /// Only say how many there are
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    format: Format,
+}
+
+/// So many in a second, minute or hour, as the time from one to the next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Rate(Duration);
+
+impl FromStr for Rate {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        const FORM: &str =
+            "a rate is a number up to 100000 and a unit, such as 10/s, 100/m or 1000/h";
+        let (count, unit) = text.split_once('/').ok_or(FORM)?;
+        let count: u32 = count.parse().map_err(|_| FORM)?;
+        let seconds = match unit {
+            "s" => 1,
+            "m" => 60,
+            "h" => 3600,
+            _ => return Err(FORM),
+        };
+        if !(1..=100_000).contains(&count) {
+            return Err(FORM);
+        }
+        Ok(Self(Duration::from_secs(seconds) / count))
+    }
+}
+
+impl Which {
+    fn filter(self) -> DeadFilter {
+        DeadFilter {
+            kind: self.kind,
+            fingerprint: self.fingerprint,
+            queue: self.queue,
+            lane: self.org,
+            since: self.since,
+        }
+    }
+
+    /// The filter of a command that changes something: one that means everything has to be asked for.
+    fn filter_or_all(self, all: bool) -> Result<DeadFilter, Failure> {
+        let names_some = self.kind.is_some()
+            || self.fingerprint.is_some()
+            || self.queue.is_some()
+            || self.org.is_some()
+            || self.since.is_some();
+        match (names_some, all) {
+            (false, false) => Err(Failure::usage(
+                "say which dead letters, by --fingerprint, --kind, --queue, --org or --since, or --all",
+            )),
+            (true, true) => Err(Failure::usage(
+                "--all: leave it out, or everything else that says which dead letters",
+            )),
+            _ => Ok(self.filter()),
+        }
+    }
+}
+
+pub(super) async fn run(args: Args, config: Arc<Config>) -> Result<(), Failure> {
+    match args.command {
+        Command::Ls(args) => {
+            let mut db = super::database(&config).await?;
+            ls(args, &mut db).await
+        }
+        Command::Redrive(args) => {
+            let filter = args.which.filter_or_all(args.all)?;
+            let mut db = super::database(&config).await?;
+            let how = Redrive {
+                every: args.rate.map(|rate| rate.0),
+                most: args.limit,
+            };
+            redrive(&filter, how, args.dry_run, args.format, &mut db).await
+        }
+        Command::Forget(args) => {
+            let filter = args.which.filter_or_all(args.all)?;
+            let mut db = super::database(&config).await?;
+            forget(&filter, args.dry_run, args.format, &mut db).await
+        }
+    }
+}
+
+async fn ls(args: Ls, db: &mut PgConnection) -> Result<(), Failure> {
+    let groups = admin::dead(db, &args.which.filter())
+        .await
+        .map_err(anyhow::Error::new)?;
+    args.format.print(
+        &groups,
+        [
+            "fingerprint",
+            "kind",
+            "count",
+            "orgs",
+            "first",
+            "last",
+            "sample",
+            "error",
+        ],
+        |group| {
+            [
+                or_dash(group.fingerprint),
+                group.kind.clone(),
+                group.count.to_string(),
+                group.lanes.to_string(),
+                moment(group.first_at),
+                moment(group.last_at),
+                group.sample.to_string(),
+                group.error.chars().take(80).collect(),
+            ]
+        },
+        "No dead letters.",
+    )
+}
+
+async fn redrive(
+    filter: &DeadFilter,
+    how: Redrive,
+    dry_run: bool,
+    format: Format,
+    db: &mut PgConnection,
+) -> Result<(), Failure> {
+    if dry_run {
+        let count = count(filter, db).await?.min(how.most.unwrap_or(u64::MAX));
+        let takes = how.every.map(|every| every.as_secs_f64() * count as f64);
+        if format.is_json() {
+            return format.value(&json!({"would_retry": count, "seconds": takes}));
+        }
+        match takes {
+            None => say::line(format_args!(
+                "{count} dead letters would run again at once."
+            ))?,
+            Some(takes) => {
+                say::line(format_args!(
+                    "{count} dead letters would run again over {takes:.0} seconds."
+                ))?;
+            }
+        }
+        return Ok(());
+    }
+    let done = admin::redrive(db, filter, how)
+        .await
+        .map_err(anyhow::Error::new)?;
+    if format.is_json() {
+        return format.value(&done);
+    }
+    say::line(format_args!("{} dead letters run again.", done.retried))?;
+    if let Some(last) = done.last_at.filter(|_| how.every.is_some()) {
+        say::line(format_args!("The last of them runs at {}.", moment(last)))?;
+    }
+    if done.key_taken > 0 {
+        say::line(format_args!(
+            "{} stay: a live job of the same kind has their key.",
+            done.key_taken
+        ))?;
+    }
+    Ok(())
+}
+
+async fn forget(
+    filter: &DeadFilter,
+    dry_run: bool,
+    format: Format,
+    db: &mut PgConnection,
+) -> Result<(), Failure> {
+    if dry_run {
+        let count = count(filter, db).await?;
+        if format.is_json() {
+            return format.value(&json!({"would_forget": count}));
+        }
+        say::line(format_args!(
+            "{count} dead letters would be removed for good."
+        ))?;
+        return Ok(());
+    }
+    let forgotten = admin::forget_dead(db, filter)
+        .await
+        .map_err(anyhow::Error::new)?;
+    if format.is_json() {
+        return format.value(&json!({"forgotten": forgotten}));
+    }
+    say::line(format_args!(
+        "{forgotten} dead letters are removed for good."
+    ))?;
+    Ok(())
+}
+
+async fn count(filter: &DeadFilter, db: &mut PgConnection) -> Result<u64, Failure> {
+    Ok(admin::count_dead(db, filter)
+        .await
+        .map_err(anyhow::Error::new)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rate_is_a_number_and_a_unit() {
+        let every = |text: &str| text.parse::<Rate>().map(|rate| rate.0.as_millis());
+        assert_eq!(every("10/s"), Ok(100));
+        assert_eq!(every("100/m"), Ok(600));
+        assert_eq!(every("1000/h"), Ok(3600));
+        for wrong in ["", "10", "10/d", "0/s", "-1/s", "1.5/s", "100001/s", "/s"] {
+            assert!(every(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,239 @@
+// The console in the browser that is installed: every page by axe in light, in dark and on a phone, and what keys, script
+// and the bell do. SHOTS names a folder for pictures of what was seen.
+
+import assert from "node:assert/strict";
+import { mkdir, readFile } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import { eventually } from "../dev.mjs";
+import { browser } from "./form.mjs";
+
+const axe = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+const RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
+const LOOKS = {
+  light: { width: 1280, height: 900, scheme: "light" },
+  dark: { width: 1280, height: 900, scheme: "dark" },
+  phone: { width: 390, height: 844, scheme: "light" },
+};
+
+/** Looks at every page and uses some; `lead` is one that was scored. Says how many views it looked at. */
+export async function pages({ ready: { url, org_id: org }, links }, lead) {
+  const chromium = await browser();
+  const wrong = [];
+  let views = 0;
+  const look_at = async (tab, name) => {
+    views += 1;
+    wrong.push(...(await look(tab, name)).map((what) => `${name}: ${what}`));
+  };
+  try {
+    const rep = await signedIn(chromium, links.rep);
+    const owner = await signedIn(chromium, links.owner);
+    const path = `/dashboard/crm/leads/${lead.id}`;
+    await keys(rep, url);
+    await statusByKeyboard(rep, url);
+    await draftsStay(rep, url, path);
+    await closingIsAsked(rep, url, path);
+    await bell(rep, url, org);
+    await mailsAreFollowed(rep, url);
+    await jobKeys(owner, url);
+
+    const job = await newest(owner, `${url}/ops/jobs?finished=true`, "tr[data-row] a");
+    const mail = await newest(rep, `${url}/dev/mail`, "tr[data-row] a");
+    for (const [style, { width, height, scheme }] of Object.entries(LOOKS)) {
+      for (const tab of [rep, owner]) {
+        await tab.setViewport({ width, height });
+        await tab.emulateMediaFeatures([{ name: "prefers-color-scheme", value: scheme }]);
+      }
+      const seen = {
+        leads: [rep, "/dashboard/crm/leads"],
+        filtered: [rep, "/dashboard/crm/today"],
+        wrong: [rep, "/dashboard/crm/leads?status=best&date_from=soon"],
+        lead: [rep, path],
+        notifications: [rep, "/dashboard/crm/notifications"],
+        nowhere: [rep, "/dashboard/nowhere"],
+        mails: [rep, "/dev/mail"],
+        mail: [rep, mail],
+        now: [owner, "/ops"],
+        jobs: [owner, "/ops/jobs?finished=true"],
+        job: [owner, job],
+        "wrong-jobs": [owner, "/ops/jobs?state=best"],
+      };
+      for (const [name, [tab, path]] of Object.entries(seen)) {
+        await tab.goto(new URL(path, url).href);
+        await look_at(tab, `${name}-${style}`);
+      }
+      await rep.goto(`${url}/dashboard/crm/leads`);
+      await rep.click("details.more > summary");
+      await look_at(rep, `filter-${style}`);
+      await rep.goto(`${url}${path}`);
+      await rep.click("button[popovertarget]");
+      await look_at(rep, `closing-${style}`);
+      const stranger = await (await chromium.createBrowserContext()).newPage();
+      await stranger.setViewport({ width, height });
+      await stranger.emulateMediaFeatures([{ name: "prefers-color-scheme", value: scheme }]);
+      await stranger.goto(`${url}/sign-in`);
+      await look_at(stranger, `door-${style}`);
+      await stranger.close();
+    }
+    assert.deepEqual(wrong, []);
+    return views;
+  } finally {
+    await chromium.close();
+  }
+}
+
+/** A tab of somebody who is signed in; a mistake of the script fails. */
+async function signedIn(chromium, link) {
+  const tab = await (await chromium.createBrowserContext()).newPage();
+  tab.on("pageerror", (error) => assert.fail(`${tab.url()}: ${error.message}`));
+  await tab.goto(link);
+  await Promise.all([tab.waitForNavigation(), tab.click("button")]);
+  assert.match(tab.url(), /\/dashboard\/crm$/);
+  return tab;
+}
+
+/** What is wrong with a page: what axe finds, and what is wider than its window. */
+async function look(tab, name) {
+  if (process.env.SHOTS) {
+    await mkdir(process.env.SHOTS, { recursive: true });
+    await tab.screenshot({ path: join(process.env.SHOTS, `${name}.png`), fullPage: !/filter-|closing-/.test(name) });
+  }
+  await tab.evaluate(axe);
+  const found = await tab.evaluate((rules) => window.axe.run(document, { runOnly: rules, iframes: false }), RULES);
+  const wrong = found.violations.flatMap(({ id, nodes }) => nodes.map((node) => `${id}: ${node.html.slice(0, 200)} ${node.any[0]?.message ?? ""}`));
+  const size = await tab.evaluate(() => {
+    const panel = document.querySelector("details.more[open] .pop, :popover-open")?.getBoundingClientRect();
+    const outside = panel && (panel.left < 0 || panel.right > innerWidth);
+    return [document.documentElement.scrollWidth > innerWidth && "it is wider than its window", outside && "the panel leaves the window"];
+  });
+  return [...wrong, ...size.filter(Boolean)];
+}
+
+async function newest(tab, page, selector) {
+  await tab.goto(page);
+  return tab.$eval(selector, (link) => link.getAttribute("href"));
+}
+
+const focused = (tab) => tab.evaluate(() => document.activeElement.getAttribute("data-search") !== null);
+const went = async (tab, go) => Promise.all([tab.waitForNavigation(), go()]);
+const toast = (tab, text) => tab.waitForFunction((text) => document.querySelector("[data-toasts]").textContent.includes(text), { timeout: 20_000 }, text);
+
+async function keys(tab, url) {
+  await tab.goto(`${url}/dashboard/crm/leads`);
+  await tab.keyboard.press("/");
+  assert.ok(await focused(tab), "/ goes to the search");
+  await tab.keyboard.press("Escape");
+  const at = () => tab.evaluate(() => [...document.querySelectorAll("tr[data-row]")].findIndex((row) => row.classList.contains("at")));
+  for (const [key, wanted] of [["j", 0], ["j", 1], ["k", 0], ["j", 1]]) {
+    await tab.keyboard.press(key);
+    assert.equal(await at(), wanted, key);
+  }
+  const row = await tab.$eval("tr.at", (row) => row.dataset.row);
+  await went(tab, () => tab.keyboard.press("Enter"));
+  assert.ok(tab.url().endsWith(row));
+  await tab.keyboard.type("?");
+  assert.ok(await tab.$eval("#keys", (keys) => keys.open));
+  await tab.keyboard.press("Escape");
+  assert.ok(!(await tab.$eval("#keys", (keys) => keys.open)));
+  await tab.keyboard.press("g");
+  await went(tab, () => tab.keyboard.press("b"));
+  assert.match(tab.url(), /\/notifications$/);
+}
+
+/** An arrow chooses, Enter sends, the field is there again, and one click undoes it. */
+async function statusByKeyboard(tab, url) {
+  await tab.goto(`${url}/dashboard/crm/leads`);
+  const select = "tr[data-row] form[data-auto] select";
+  const before = await tab.$eval(select, (select) => select.value);
+  const action = await tab.$eval(select, (select) => select.form.getAttribute("action"));
+  const saved = async () => {
+    const page = await tab.evaluate(async () => (await fetch(location.pathname)).text());
+    return tab.evaluate((page, action) => new DOMParser().parseFromString(page, "text/html").querySelector(`form[action="${action}"] select`).value, page, action);
+  };
+  await tab.focus(select);
+  await tab.keyboard.press("ArrowDown");
+  const chosen = await tab.$eval(select, (select) => select.value);
+  assert.notEqual(chosen, before);
+  assert.equal(await saved(), before, "an arrow saves nothing");
+  assert.ok(await tab.$eval(`${select} + [data-set]`, (button) => button.offsetParent !== null), "there is a button to set it");
+  await went(tab, () => tab.keyboard.press("Enter"));
+  assert.equal(await saved(), chosen);
+  assert.equal(await tab.evaluate(() => document.activeElement.form?.getAttribute("action")), action, "the focus is back");
+  await toast(tab, "The status is changed.");
+  await went(tab, () => tab.click("[data-said] button"));
+  assert.equal(await saved(), before, "it is undone");
+}
+
+async function draftsStay(tab, url, path) {
+  const note = "form[action$='/note'] textarea";
+  await tab.goto(`${url}${path}`);
+  await tab.type(note, "Asks for a second offer");
+  await tab.reload();
+  assert.equal(await tab.$eval(note, (note) => note.value), "Asks for a second offer");
+  await went(tab, () => tab.click("form[action$='/note'] button"));
+  assert.equal(await tab.$eval(note, (note) => note.value), "");
+  assert.match(await tab.$eval("#timeline", (timeline) => timeline.textContent), /Asks for a second offer/);
+  await tab.reload();
+  assert.equal(await tab.$eval(note, (note) => note.value), "");
+}
+
+/** A closing stage asks first. */
+async function closingIsAsked(tab, url, path) {
+  await tab.goto(`${url}${path}`);
+  const closing = "button[popovertarget]";
+  const panel = `#${await tab.$eval(closing, (button) => button.getAttribute("popovertarget"))}`;
+  await tab.click(closing);
+  assert.ok(await tab.$eval(panel, (panel) => panel.matches(":popover-open")));
+  await tab.keyboard.press("Escape");
+  assert.ok(!(await tab.$eval(panel, (panel) => panel.matches(":popover-open"))));
+  assert.ok(tab.url().endsWith(path));
+}
+
+/** The bell counts and tells without the page being loaded again. */
+async function bell(tab, url, org) {
+  await tab.goto(`${url}/dashboard/crm/notifications`);
+  const count = () => tab.$eval("[data-count]", (count) => parseInt(count.textContent, 10));
+  const before = await count();
+  await tab.evaluate(() => (window.same = true));
+  // Leads go round among two reps: one of these two is hers.
+  for (const email of ["bell1@bell.example", "bell2@bell.example"]) {
+    const body = JSON.stringify({ orgId: org, firstName: "Alexander", lastName: "Bell", email, source: "referral" });
+    const answer = await fetch(`${url}/api/trpc/crm.leads.capture`, { method: "POST", headers: { "content-type": "application/json" }, body });
+    assert.equal(answer.status, 200);
+  }
+  await toast(tab, "Alexander Bell");
+  await eventually("the count of the bell", async () => (await count()) > before);
+  await tab.waitForFunction(() => document.querySelector(".news").textContent.includes("Alexander Bell"), { timeout: 20_000 });
+  assert.ok(await tab.evaluate(() => window.same), "it is the same page");
+}
+
+/** The button in a mail opens the lead, and so does the address in its text. */
+async function mailsAreFollowed(tab, url) {
+  const mails = await (await fetch(`${url}/dev/mail.json`)).json();
+  const { number } = mails.find((mail) => mail.subject.includes("Alexander Bell"));
+  await tab.goto(`${url}/dev/mail/${number}`);
+  await tab.waitForFunction(() => document.querySelector("iframe").contentDocument?.querySelector("a[href*='/leads/']"));
+  const place = await tab.evaluate(() => {
+    const frame = document.querySelector("iframe");
+    const link = frame.contentDocument.querySelector("a[href*='/leads/']");
+    link.scrollIntoView();
+    const [outer, inner] = [frame.getBoundingClientRect(), link.getBoundingClientRect()];
+    return { x: outer.x + inner.x + inner.width / 2, y: outer.y + inner.y + inner.height / 2 };
+  });
+  for (const click of [() => tab.mouse.click(place.x, place.y), () => tab.click(".letter-text a")]) {
+    const [opened] = await Promise.all([new Promise((found) => tab.once("popup", found)), click()]);
+    await opened.waitForSelector("h1");
+    assert.match(await opened.title(), /Alexander Bell/);
+    await opened.close();
+  }
+}
+
+async function jobKeys(tab, url) {
+  await tab.goto(`${url}/ops/jobs?finished=true`);
+  await tab.keyboard.press("j");
+  await tab.keyboard.press("x");
+  assert.equal(await tab.$$eval("[data-pick]:checked", (boxes) => boxes.length), 1);
+  assert.ok(await tab.$eval("[data-picked-bar]", (bar) => bar.offsetParent !== null));
+  await went(tab, () => tab.keyboard.press("r"));
+  await toast(tab, "Running 1 job again.");
+}

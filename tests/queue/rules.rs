@@ -1,0 +1,436 @@
+//! Pauses, limits, rates, turns and ageing, obeyed by all processes while they run.
+
+mod cast;
+
+use std::time::Duration;
+
+use queue::admin::{self, Limits, Rate, Scope, Waiting};
+use queue::{JobId, enqueue_many};
+use sqlx::PgPool;
+
+use super::cast::until;
+use crate::harness::World;
+use cast::{Load, Scene, lane, worker};
+
+const GRACE: Duration = Duration::from_secs(20);
+const NONE_LEFT: &str = "SELECT NOT EXISTS (SELECT FROM queue.job)";
+
+async fn limit(world: &World, scope: Scope, name: &str, limits: Limits) {
+    let mut db = world.pool.acquire().await.unwrap();
+    admin::change_rule(&mut db, scope, name, |now| *now = limits)
+        .await
+        .unwrap();
+}
+
+async fn fill(world: &World, loads: &[Load]) {
+    let mut db = world.pool.acquire().await.unwrap();
+    enqueue_many(&mut db, loads).await.unwrap();
+}
+
+async fn explained(pool: &PgPool, job: JobId) -> String {
+    let mut db = pool.acquire().await.unwrap();
+    admin::explain(&mut db, job.0).await.unwrap().to_string()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_paused_kind_waits_while_others_of_its_queue_pass_it() {
+    let world = World::new().await;
+    let scene = Scene::default();
+    limit(
+        &world,
+        Scope::Kind,
+        "load",
+        Limits {
+            paused: true,
+            ..Limits::default()
+        },
+    )
+    .await;
+    let mut db = world.pool.acquire().await.unwrap();
+    let held = queue::enqueue(&mut db, &Load::new(1)).await.unwrap().id();
+    fill(&world, &(0..300).map(Load::new).collect::<Vec<_>>()).await;
+    let running = worker(&world, &scene, 4).await;
+    queue::enqueue(&mut db, &cast::Pass).await.unwrap();
+    scene.until_passed(1).await;
+
+    until(
+        &world.pool,
+        "SELECT count(*) = 301 FROM queue.job WHERE state = 4",
+    )
+    .await;
+    assert_eq!(
+        explained(&world.pool, held).await,
+        "the kind load is paused"
+    );
+    assert!(matches!(
+        admin::retry(&mut db, held.0).await,
+        Err(admin::Refused::Held(_))
+    ));
+    assert_eq!(scene.ran(), 0);
+
+    admin::resume(&mut db, Scope::Kind, "load").await.unwrap();
+    until(&world.pool, NONE_LEFT).await;
+    assert_eq!(scene.ran(), 301);
+    assert!(admin::rules(&mut db).await.unwrap().is_empty());
+    running.stop(GRACE).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_paused_lane_waits_while_other_lanes_run() {
+    let world = World::new().await;
+    let scene = Scene::default();
+    let (first, second) = (lane(1), lane(2));
+    limit(
+        &world,
+        Scope::Lane,
+        &first.to_string(),
+        Limits {
+            paused: true,
+            ..Limits::default()
+        },
+    )
+    .await;
+    fill(
+        &world,
+        &(0..40)
+            .map(|number| Load::new(number).of(if number % 2 == 0 { first } else { second }))
+            .collect::<Vec<_>>(),
+    )
+    .await;
+    let running = worker(&world, &scene, 4).await;
+    until(&world.pool, "SELECT count(*) = 20 FROM queue.job").await;
+    let mut db = world.pool.acquire().await.unwrap();
+    let one: i64 = sqlx::query_scalar("SELECT min(id) FROM queue.job")
+        .fetch_one(&mut *db)
+        .await
+        .unwrap();
+    let why = admin::explain(&mut db, one).await.unwrap();
+    assert_eq!(
+        why,
+        Waiting::Paused {
+            scope: Scope::Lane,
+            name: first.to_string()
+        }
+    );
+
+    // Written otherwise, it is the same lane.
+    admin::resume(&mut db, Scope::Lane, &first.simple().to_string())
+        .await
+        .unwrap();
+    until(&world.pool, NONE_LEFT).await;
+    running.stop(GRACE).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_limit_of_a_queue_holds_over_all_processes_and_is_lifted_while_they_run() {
+    let world = World::new().await;
+    let scene = Scene::default();
+    limit(
+        &world,
+        Scope::Queue,
+        "load",
+        Limits {
+            max_running: Some(3),
+            ..Limits::default()
+        },
+    )
+    .await;
+    fill(
+        &world,
+        &(0..40)
+            .map(|number| Load::new(number).for_millis(5))
+            .collect::<Vec<_>>(),
+    )
+    .await;
+    let workers = [
+        worker(&world, &scene, 4).await,
+        worker(&world, &scene, 4).await,
+    ];
+    until(&world.pool, NONE_LEFT).await;
+    assert_eq!((scene.ran(), scene.most_at_once("all")), (40, 3));
+
+    fill(
+        &world,
+        &(0..6)
+            .map(|number| Load::new(number).until_told())
+            .collect::<Vec<_>>(),
+    )
+    .await;
+    until(
+        &world.pool,
+        "SELECT count(*) = 3 FROM queue.job WHERE state = 2",
+    )
+    .await;
+    let mut db = world.pool.acquire().await.unwrap();
+    let waits: i64 = sqlx::query_scalar("SELECT max(id) FROM queue.job WHERE state = 0")
+        .fetch_one(&mut *db)
+        .await
+        .unwrap();
+    let why = explained(&world.pool, JobId(waits)).await;
+    assert_eq!(why, "as many jobs of the queue load run as may");
+    limit(&world, Scope::Queue, "load", Limits::default()).await;
+    until(
+        &world.pool,
+        "SELECT count(*) = 6 FROM queue.job WHERE state = 2",
+    )
+    .await;
+    scene.tell(6);
+    until(&world.pool, NONE_LEFT).await;
+    for worker in workers {
+        worker.stop(GRACE).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_a_thousand_lanes_never_more_than_two_jobs_run_at_once() {
+    let world = World::new().await;
+    let scene = Scene::default();
+    limit(
+        &world,
+        Scope::Queue,
+        "load",
+        Limits {
+            lane_running: Some(2),
+            ..Limits::default()
+        },
+    )
+    .await;
+    // Five of each lane in a row, so that without the limit they would run side by side.
+    fill(
+        &world,
+        &(0..5000)
+            .map(|number| Load::new(number).of(lane(number / 5)).for_millis(1))
+            .collect::<Vec<_>>(),
+    )
+    .await;
+    let workers = [
+        worker(&world, &scene, 50).await,
+        worker(&world, &scene, 50).await,
+    ];
+    until(&world.pool, NONE_LEFT).await;
+    assert_eq!(scene.ran(), 5000);
+    let most = (0..1000).map(|number| scene.most_at_once(&lane(number).to_string()));
+    assert_eq!(most.max(), Some(2));
+    for worker in workers {
+        worker.stop(GRACE).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn jobs_of_one_limit_key_run_one_at_a_time_and_are_in_nobodys_way() {
+    let world = World::new().await;
+    let scene = Scene::default();
+    limit(
+        &world,
+        Scope::Queue,
+        "load",
+        Limits {
+            key_running: Some(1),
+            ..Limits::default()
+        },
+    )
+    .await;
+    limit(
+        &world,
+        Scope::Key,
+        "two",
+        Limits {
+            max_running: Some(2),
+            ..Limits::default()
+        },
+    )
+    .await;
+    let keyed = (0..60).map(|number| {
+        Load::new(number)
+            .under(["one", "other"][number as usize % 2])
+            .for_millis(2)
+    });
+    let free = (60..90).map(Load::new);
+    fill(&world, &keyed.chain(free).collect::<Vec<_>>()).await;
+    let workers = [
+        worker(&world, &scene, 8).await,
+        worker(&world, &scene, 8).await,
+    ];
+    until(&world.pool, NONE_LEFT).await;
+    assert_eq!(scene.ran(), 90);
+    assert_eq!(scene.most_at_once("one"), 1);
+    assert_eq!(scene.most_at_once("other"), 1);
+    let order = scene.order();
+    let last_free = order.iter().rposition(|number| *number >= 60).unwrap();
+    assert!(last_free < 80, "the free ones waited: {order:?}");
+    for worker in workers {
+        worker.stop(GRACE).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_slot_is_free_again_after_the_process_that_had_it_died() {
+    let world = World::new().await;
+    let scene = Scene::default();
+    limit(
+        &world,
+        Scope::Key,
+        "only",
+        Limits {
+            max_running: Some(1),
+            ..Limits::default()
+        },
+    )
+    .await;
+    // One that runs on a node whose lease ran out long ago.
+    sqlx::raw_sql(
+        r#"
+        INSERT INTO queue.node (host, pid, version, queues, kinds, lease_until)
+            VALUES ('gone', 1, '0', '{load}', '{load}', now() - interval '1 hour');
+        INSERT INTO queue.job (queue, kind, state, payload, max_attempts, attempt, epoch, lease_by, started_at, limit_key)
+            VALUES ('load', 'load', 2, '{"number":0,"lane":null,"key":"only","millis":0,"told":false}', 3, 1, 1,
+                (SELECT max(id) FROM queue.node), now(), 'only');
+        "#,
+    )
+    .execute(&world.pool)
+    .await
+    .unwrap();
+    fill(&world, &[Load::new(1).under("only")]).await;
+    let running = worker(&world, &scene, 2).await;
+    until(&world.pool, NONE_LEFT).await;
+    let mut order = scene.order();
+    order.sort_unstable();
+    assert_eq!(order, [0, 1]);
+    assert_eq!(scene.most_at_once("only"), 1);
+    running.stop(GRACE).await;
+}
+
+/// The most jobs that started within so many seconds, as the database saw it.
+async fn most_within(pool: &PgPool, seconds: f64) -> i64 {
+    sqlx::query_scalar(
+        r#"
+        SELECT coalesce(max(n), 0) FROM (
+            SELECT count(*) OVER (ORDER BY started_at RANGE BETWEEN $1 * interval '1 second' PRECEDING AND CURRENT ROW) AS n
+            FROM queue.job_history
+        ) windows
+        "#,
+    )
+    .bind(seconds)
+    .fetch_one(pool)
+    .await
+    .unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rate_evens_out_what_starts_of_a_queue_or_a_key() {
+    let world = World::new().await;
+    let scene = Scene::default();
+    let fifty = Rate {
+        count: 50,
+        seconds: 1.0,
+    };
+    limit(
+        &world,
+        Scope::Queue,
+        "load",
+        Limits {
+            rate: Some(fifty),
+            ..Limits::default()
+        },
+    )
+    .await;
+    fill(&world, &(0..60).map(Load::new).collect::<Vec<_>>()).await;
+    let workers = [
+        worker(&world, &scene, 8).await,
+        worker(&world, &scene, 8).await,
+    ];
+    until(&world.pool, NONE_LEFT).await;
+    // Five may start at once after a quiet time: a tenth of a second's.
+    let most = most_within(&world.pool, 0.5).await;
+    assert!((1..=25 + 5 + 1).contains(&most), "{most} in half a second");
+
+    sqlx::query("TRUNCATE queue.job_history")
+        .execute(&world.pool)
+        .await
+        .unwrap();
+    limit(&world, Scope::Queue, "load", Limits::default()).await;
+    limit(
+        &world,
+        Scope::Key,
+        "host",
+        Limits {
+            rate: Some(fifty),
+            burst: Some(10),
+            ..Limits::default()
+        },
+    )
+    .await;
+    fill(
+        &world,
+        &(0..60)
+            .map(|number| Load::new(number).under("host"))
+            .collect::<Vec<_>>(),
+    )
+    .await;
+    until(&world.pool, NONE_LEFT).await;
+    let most = most_within(&world.pool, 0.5).await;
+    assert!(
+        (10..=25 + 10 + 1).contains(&most),
+        "{most} in half a second"
+    );
+    for worker in workers {
+        worker.stop(GRACE).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_lanes_take_turns_nobody_waits_for_the_one_that_has_most() {
+    let world = World::new().await;
+    let scene = Scene::default();
+    limit(
+        &world,
+        Scope::Queue,
+        "load",
+        Limits {
+            turns: true,
+            ..Limits::default()
+        },
+    )
+    .await;
+    let many = (0..3000).map(|number| Load::new(number).of(lane(7)));
+    let few = (3000..3050).map(|number| Load::new(number).of(lane(number)));
+    fill(&world, &many.chain(few).collect::<Vec<_>>()).await;
+    let running = worker(&world, &scene, 4).await;
+    until(&world.pool, NONE_LEFT).await;
+    let order = scene.order();
+    assert_eq!(order.len(), 3050);
+    let last = order.iter().rposition(|number| *number >= 3000).unwrap();
+    assert!(last < 200, "the last of the others was number {last}");
+    running.stop(GRACE).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_that_has_waited_for_a_minute_goes_ahead_of_more_urgent_ones() {
+    let world = World::new().await;
+    let scene = Scene::default();
+    let mut db = world.pool.acquire().await.unwrap();
+    let old = queue::job(&Load::new(9999)).priority(100);
+    let old = old.enqueue(&mut db).await.unwrap().id();
+    let young = queue::job(&Load::new(9998)).priority(100);
+    young.enqueue(&mut db).await.unwrap();
+    sqlx::query("UPDATE queue.job SET run_at = now() - interval '61 seconds' WHERE id = $1")
+        .bind(old)
+        .execute(&mut *db)
+        .await
+        .unwrap();
+    fill(
+        &world,
+        &(0..2000)
+            .map(|number| Load::new(number).for_millis(2))
+            .collect::<Vec<_>>(),
+    )
+    .await;
+    let running = worker(&world, &scene, 2).await;
+    until(&world.pool, NONE_LEFT).await;
+    let order = scene.order();
+    let place = |number| order.iter().position(|ran| *ran == number).unwrap();
+    assert!(place(9999) < 1500, "it ran as number {}", place(9999));
+    // A young one is as urgent as it was: last.
+    assert_eq!(place(9998), 2001);
+    running.stop(GRACE).await;
+}
