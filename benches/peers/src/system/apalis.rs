@@ -8,6 +8,7 @@ use apalis::prelude::*;
 use apalis_postgres::{Config, PgTask, PostgresStorage, queries};
 use async_trait::async_trait;
 use sqlx::PgPool;
+use tokio::runtime::Handle;
 
 use super::{Kept, Producer, QUEUE, System, WORKER_CONNECTIONS, count, pool};
 use crate::payload::Payload;
@@ -43,31 +44,11 @@ impl System for Apalis {
         Ok(Box::new(Enqueuer { pool }))
     }
 
-    async fn work(&self, url: &str, seen: Seen, mut signals: Signals) -> Result<()> {
-        let pool = pool::connect(url, WORKER_CONNECTIONS).await?;
-        let config = Config::default()
-            .queue(QUEUE)
-            .batch_size(BATCH)
-            .lock_tasks(false);
-        let backend = PostgresStorage::<Payload>::new(&pool)
-            .with_config(config)
-            .with_pubsub()
-            .poll_with_interval(Duration::from_millis(500));
-        let context = WorkerContext::new(format!("bench-{}", std::process::id()));
-        let worker = WorkerBuilder::new(&context)
-            .backend(backend)
-            .data(seen)
-            .concurrency(CONCURRENCY)
-            .parallelize(tokio::spawn)
-            .build(noop);
-        signals.go().await?;
-        let stopped = async {
-            signals.stop().await;
-            context.stop()
-        };
-        let (ended, stopped) = tokio::join!(worker.run(), stopped);
-        ended.map_err(|error| anyhow!("{error}"))?;
-        stopped.map_err(|error| anyhow!("{error}"))
+    async fn work(&self, url: &str, seen: Seen, signals: Signals) -> Result<()> {
+        // Its future stays on one thread; its jobs do not.
+        let (url, runtime) = (url.to_owned(), Handle::current());
+        let working = move || runtime.block_on(work(&url, seen, signals));
+        tokio::task::spawn_blocking(working).await?
     }
 
     fn kept(&self) -> Kept {
@@ -79,6 +60,33 @@ impl System for Apalis {
             FROM apalis.jobs, generate_series(1, $1) AS n WHERE status = 'Done'",
         )
     }
+}
+
+async fn work(url: &str, seen: Seen, mut signals: Signals) -> Result<()> {
+    let pool = pool::connect(url, WORKER_CONNECTIONS).await?;
+    let config = Config::default()
+        .queue(QUEUE)
+        .batch_size(BATCH)
+        .lock_tasks(false);
+    let backend = PostgresStorage::<Payload>::new(&pool)
+        .with_config(config)
+        .with_pubsub()
+        .poll_with_interval(Duration::from_millis(500));
+    let context = WorkerContext::new(&format!("bench-{}", std::process::id()));
+    let worker = WorkerBuilder::new(&context)
+        .backend(backend)
+        .data(seen)
+        .concurrency(CONCURRENCY)
+        .parallelize(tokio::spawn)
+        .build(noop);
+    signals.go().await?;
+    let stopped = async {
+        signals.stop().await;
+        context.stop()
+    };
+    let (ended, stopped) = tokio::join!(worker.run(), stopped);
+    ended.map_err(|error| anyhow!("{error}"))?;
+    stopped.map_err(|error| anyhow!("{error}"))
 }
 
 async fn noop(job: Payload, seen: Data<Seen>) -> Result<(), BoxDynError> {

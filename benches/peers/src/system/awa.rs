@@ -10,6 +10,7 @@ use awa::{QueueStorageConfig, insert, insert_with, migrations, storage};
 use serde::{Deserialize, Serialize};
 use sqlx08::PgPool;
 use sqlx08::postgres::PgPoolOptions;
+use tokio::runtime::Handle;
 
 use super::{Kept, Producer, QUEUE, System, WORKER_CONNECTIONS, count};
 use crate::payload::Payload;
@@ -33,22 +34,9 @@ impl System for Awa {
     }
 
     async fn migrate(&self, url: &str) -> Result<()> {
-        let pool = connect(url, 5).await?;
-        migrations::run(&pool).await?;
-        // A database without jobs goes over to the segmented storage when its first worker starts.
-        let client = client(pool.clone(), Seen::default())?;
-        client.start().await?;
-        let began = Instant::now();
-        while storage::status(&pool).await?.current_engine != ENGINE {
-            ensure!(
-                began.elapsed() < Duration::from_secs(30),
-                "its storage did not become the segmented one"
-            );
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        client.shutdown(Duration::from_secs(5)).await;
-        pool.close().await;
-        Ok(())
+        // Its future stays on one thread.
+        let (url, runtime) = (url.to_owned(), Handle::current());
+        tokio::task::spawn_blocking(move || runtime.block_on(migrate(&url))).await?
     }
 
     async fn producer(&self, url: &str, connections: u32) -> Result<Box<dyn Producer>> {
@@ -69,6 +57,25 @@ impl System for Awa {
     fn kept(&self) -> Kept {
         Kept::Run
     }
+}
+
+async fn migrate(url: &str) -> Result<()> {
+    let pool = connect(url, 5).await?;
+    migrations::run(&pool).await?;
+    // A database without jobs goes over to the segmented storage when its first worker starts.
+    let client = client(pool.clone(), Seen::default())?;
+    client.start().await?;
+    let began = Instant::now();
+    while storage::status(&pool).await?.current_engine != ENGINE {
+        ensure!(
+            began.elapsed() < Duration::from_secs(30),
+            "its storage did not become the segmented one"
+        );
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    client.shutdown(Duration::from_secs(5)).await;
+    pool.close().await;
+    Ok(())
 }
 
 async fn connect(url: &str, connections: u32) -> Result<PgPool> {

@@ -31,7 +31,7 @@ impl System for Ours {
     }
 
     fn options(&self) -> &'static str {
-        "defaults, 16 jobs at once: there is nothing to set"
+        "16 jobs at once, all else as it is by default; single jobs through `queue::Producer`, as in intake"
     }
 
     async fn migrate(&self, url: &str) -> Result<()> {
@@ -47,9 +47,11 @@ impl System for Ours {
     }
 
     async fn producer(&self, url: &str, connections: u32) -> Result<Box<dyn Producer>> {
-        let pool = pool::connect(url, connections).await?;
+        // What single jobs share is few connections of its own, however many there are to share it.
+        let pool = pool::connect(url, connections.min(2)).await?;
         let wake = Wake::new(pool::connect(url, 1).await?);
-        Ok(Box::new(Enqueuer { pool, wake }))
+        let shared = queue::Producer::new(pool.clone(), wake.clone());
+        Ok(Box::new(Enqueuer { pool, shared, wake }))
     }
 
     async fn work(&self, url: &str, seen: Seen, mut signals: Signals) -> Result<()> {
@@ -98,23 +100,15 @@ impl Job for Noop {
 
 struct Enqueuer {
     pool: PgPool,
+    /// Takes in single jobs, as the product's intake does.
+    shared: queue::Producer,
     wake: Wake,
-}
-
-impl Enqueuer {
-    /// The one place that says how a single job is enqueued outside a caller's transaction.
-    async fn enqueue(&self, job: &Noop) -> Result<()> {
-        let mut db = self.pool.acquire().await?;
-        queue::enqueue(&mut db, job).await?;
-        Ok(())
-    }
 }
 
 #[async_trait]
 impl Producer for Enqueuer {
     async fn one(&self, number: u64) -> Result<()> {
-        self.enqueue(&Noop(Payload::new(number))).await?;
-        self.wake.notify();
+        self.shared.enqueue(&Noop(Payload::new(number))).await?;
         Ok(())
     }
 

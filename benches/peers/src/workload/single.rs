@@ -1,5 +1,6 @@
 //! A1: jobs enqueued one by one, each committed before its producer goes on, by many producers at once.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Result, ensure};
@@ -8,7 +9,7 @@ use futures::future::try_join_all;
 
 use super::{Bench, Metric, Unit, Workload, per};
 use crate::stock::Stock;
-use crate::system::System;
+use crate::system::{Producer, System};
 
 /// So many producers, each with a connection if its system wants one.
 pub struct Single {
@@ -48,21 +49,22 @@ impl Workload for Single {
 
     async fn run(&self, bench: &Bench, system: &dyn System) -> Result<Vec<f64>> {
         let run = Stock::Empty.copy(&bench.place, system).await?;
-        let producer = system
-            .producer(&bench.place.url(&run), self.producers)
-            .await?;
+        let url = bench.place.url(&run);
+        let producer = system.producer(&url, self.producers);
+        let producer: Arc<dyn Producer> = Arc::from(producer.await?);
         let began = Instant::now();
         let until = began + bench.sizes.enqueueing;
         let producers = (0..u64::from(self.producers)).map(|number| {
-            let producer = &*producer;
-            async move {
+            let producer = producer.clone();
+            let producer = tokio::spawn(async move {
                 let mut enqueued: u64 = 0;
                 while Instant::now() < until {
                     producer.one(number << 32 | enqueued).await?;
                     enqueued += 1;
                 }
                 anyhow::Ok(enqueued)
-            }
+            });
+            async { producer.await? }
         });
         let enqueued = try_join_all(producers).await?.iter().sum();
         let rate = per(enqueued, began.elapsed().as_secs_f64());
