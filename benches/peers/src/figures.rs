@@ -1,6 +1,6 @@
 //! What was measured, and what it comes to.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use crate::stats::median;
 use crate::system::{OURS, RAW};
@@ -13,6 +13,8 @@ const KEEPS_UP: f64 = 0.95;
 #[derive(Debug, Default)]
 pub struct Figures {
     values: HashMap<(String, &'static str), Vec<f64>>,
+    /// Why there is none, for what failed.
+    failures: BTreeMap<(String, &'static str), String>,
 }
 
 impl Figures {
@@ -20,6 +22,21 @@ impl Figures {
     pub fn add(&mut self, system: &str, metric: &Metric, value: f64) {
         let values = self.values.entry((system.to_owned(), metric.key));
         values.or_default().push(value);
+    }
+
+    /// A run of a system's failed.
+    pub fn fail(&mut self, system: &str, metric: &Metric, why: &str) {
+        let failure = (system.to_owned(), metric.key);
+        self.failures.insert(failure, why.to_owned());
+    }
+
+    /// Systems and figures that they do not have, with why.
+    pub fn missing(&self) -> impl Iterator<Item = (&str, &'static str, &str)> {
+        let missing = self
+            .failures
+            .iter()
+            .filter(|((system, key), _)| self.of(system, key).is_none());
+        missing.map(|((system, key), why)| (&**system, *key, &**why))
     }
 
     /// The median of a system's; `None` if it could not be measured.

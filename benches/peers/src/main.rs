@@ -16,7 +16,7 @@ mod workload;
 
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use clap::{Args, Parser, Subcommand};
 
 use figures::Figures;
@@ -145,22 +145,15 @@ async fn interleave(
             .filter(|system| workload.is_for_all() || system.name() == OURS);
         for system in measured {
             let run = workload.run(bench, &**system);
-            let figure = match tokio::time::timeout(LONGEST, run).await {
-                Ok(Ok(figure)) => figure,
-                Ok(Err(why)) => {
-                    eprintln!(
-                        "  {}, round {}: not measured: {why:#}",
-                        system.name(),
-                        round + 1
-                    );
-                    continue;
-                }
-                Err(_) => {
-                    eprintln!(
-                        "  {}, round {}: not measured: it took too long",
-                        system.name(),
-                        round + 1
-                    );
+            let run = tokio::time::timeout(LONGEST, run).await;
+            let figure = match run.unwrap_or_else(|_| Err(anyhow!("it took too long"))) {
+                Ok(figure) => figure,
+                Err(why) => {
+                    let (name, why) = (system.name(), format!("{why:#}"));
+                    eprintln!("  {name}, round {}: not measured: {why}", round + 1);
+                    for metric in workload.metrics() {
+                        figures.fail(name, metric, &why);
+                    }
                     continue;
                 }
             };

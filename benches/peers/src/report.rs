@@ -57,6 +57,12 @@ pub fn table(figures: &Figures, sizes: &Sizes, systems: &[Box<dyn System>]) -> S
     for system in systems {
         let _ = writeln!(table, "* {}: {}", system.name(), system.options());
     }
+    for (system, key, why) in figures.missing() {
+        let _ = writeln!(
+            table,
+            "* {system} has no {key} and is left out there: {why}"
+        );
+    }
     table
 }
 
@@ -81,6 +87,9 @@ pub fn line(figures: &Figures, sizes: &Sizes, systems: &[Box<dyn System>]) -> Va
                 peers[*name][metric.key] = rounded(figures.of(name, metric.key));
             }
         }
+    }
+    for (system, key, why) in figures.missing() {
+        peers[system]["left out"][key] = json!(why);
     }
     ratios.insert("X".to_owned(), rounded(figures.snapshot_ratio(&names)));
     json!({ "ratios": ratios, "peers": peers })

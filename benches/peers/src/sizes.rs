@@ -46,13 +46,13 @@ impl Sizes {
     pub const QUICK: Self = Self {
         rounds: 3,
         snapshot_rounds: 1,
-        enqueueing: Duration::from_millis(700),
-        backlog: 100_000,
-        deep: 250_000,
-        window: Duration::from_millis(1500),
-        kept: 200_000,
-        pickups: 100,
-        snapshot: Duration::from_secs(8),
-        idle: Duration::from_secs(6),
+        enqueueing: Duration::from_millis(600),
+        backlog: 40_000,
+        deep: 200_000,
+        window: Duration::from_millis(1200),
+        kept: 100_000,
+        pickups: 75,
+        snapshot: Duration::from_secs(6),
+        idle: Duration::from_secs(5),
     };
 }

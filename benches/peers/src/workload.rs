@@ -79,11 +79,14 @@ pub fn all(sizes: &Sizes) -> Vec<Box<dyn Workload>> {
         Box::new(single::Single::EIGHT),
         Box::new(single::Single::SIXTY_FOUR),
         Box::new(bulk::Bulk),
-        Box::new(drain::Drain::ONE),
-        Box::new(drain::Drain::TWO),
+        Box::new(drain::Drain::by_one(sizes.backlog)),
+        Box::new(drain::Drain::by_two(sizes.backlog)),
         Box::new(latency::Latency(sizes.pickups)),
         Box::new(deep::Deep(sizes.deep)),
-        Box::new(kept::Kept(sizes.kept)),
+        Box::new(kept::Kept {
+            finished: sizes.kept,
+            waiting: sizes.backlog,
+        }),
         Box::new(snapshot::Snapshot(sizes.snapshot)),
         Box::new(idle::Idle),
     ]

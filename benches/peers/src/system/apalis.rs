@@ -15,9 +15,9 @@ use crate::payload::Payload;
 use crate::seen::Seen;
 use crate::worker::Signals;
 
-const CONCURRENCY: usize = 16;
+const CONCURRENCY: usize = 100;
 /// Jobs of one fetch.
-const BATCH: usize = 500;
+const BATCH: usize = 2000;
 
 /// The system.
 pub struct Apalis;
@@ -29,7 +29,7 @@ impl System for Apalis {
     }
 
     fn options(&self) -> &'static str {
-        "notified by its trigger (with_pubsub), batches of 500, 16 at once on tasks of their own, no second write to mark a start (lock_tasks off)"
+        "notified by its trigger (with_pubsub), batches of 2,000, 100 at once on tasks of their own, no second write to mark a start (lock_tasks off)"
     }
 
     async fn migrate(&self, url: &str) -> Result<()> {

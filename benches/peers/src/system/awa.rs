@@ -60,7 +60,7 @@ impl System for Awa {
 }
 
 async fn migrate(url: &str) -> Result<()> {
-    let pool = connect(url, 5).await?;
+    let pool = connect(url, WORKER_CONNECTIONS).await?;
     migrations::run(&pool).await?;
     // A database without jobs goes over to the segmented storage when its first worker starts.
     let client = client(pool.clone(), Seen::default())?;
@@ -149,7 +149,8 @@ impl Producer for Enqueuer {
         count(counts.terminal).map(Some)
     }
 
+    /// Told by the workers alone: its counts take seconds, and it writes outcomes within milliseconds.
     async fn is_drained(&self) -> Result<bool> {
-        Ok(self.unfinished().await? == 0)
+        Ok(true)
     }
 }

@@ -11,8 +11,9 @@ use crate::crew::Crew;
 use crate::stock::Stock;
 use crate::system::System;
 
-/// So many processes.
+/// So many jobs by so many processes.
 pub struct Drain {
+    jobs: u64,
     processes: usize,
     metrics: &'static [Metric],
 }
@@ -27,42 +28,49 @@ pub struct Drained {
 
 impl Drain {
     /// B1.
-    pub const ONE: Self = Self {
-        processes: 1,
-        metrics: &[
-            Metric {
-                key: "B1",
-                unit: Unit::JobsPerSecond,
-            },
-            Metric {
-                key: "B1 WAL",
-                unit: Unit::BytesPerJob,
-            },
-        ],
-    };
+    pub fn by_one(jobs: u64) -> Self {
+        Self {
+            jobs,
+            processes: 1,
+            metrics: &[
+                Metric {
+                    key: "B1",
+                    unit: Unit::JobsPerSecond,
+                },
+                Metric {
+                    key: "B1 WAL",
+                    unit: Unit::BytesPerJob,
+                },
+            ],
+        }
+    }
 
     /// B2.
-    pub const TWO: Self = Self {
-        processes: 2,
-        metrics: &[
-            Metric {
-                key: "B2",
-                unit: Unit::JobsPerSecond,
-            },
-            Metric {
-                key: "B2 WAL",
-                unit: Unit::BytesPerJob,
-            },
-        ],
-    };
+    pub fn by_two(jobs: u64) -> Self {
+        Self {
+            jobs,
+            processes: 2,
+            metrics: &[
+                Metric {
+                    key: "B2",
+                    unit: Unit::JobsPerSecond,
+                },
+                Metric {
+                    key: "B2 WAL",
+                    unit: Unit::BytesPerJob,
+                },
+            ],
+        }
+    }
 }
 
 #[async_trait]
 impl Workload for Drain {
     fn title(&self) -> String {
+        let jobs = self.jobs / 1000;
         match self.processes {
-            1 => "drain of 100k, 1 process".to_owned(),
-            count => format!("drain of 100k, {count} processes"),
+            1 => format!("drain of {jobs}k, 1 process"),
+            count => format!("drain of {jobs}k, {count} processes"),
         }
     }
 
@@ -71,9 +79,8 @@ impl Workload for Drain {
     }
 
     async fn run(&self, bench: &Bench, system: &dyn System) -> Result<Vec<f64>> {
-        let jobs = bench.sizes.backlog;
-        let stock = Stock::Backlog(jobs);
-        let drained = drain(bench, system, stock, jobs, 0, self.processes).await?;
+        let stock = Stock::Backlog(self.jobs);
+        let drained = drain(bench, system, stock, self.jobs, 0, self.processes).await?;
         Ok(vec![drained.rate, drained.wal])
     }
 }

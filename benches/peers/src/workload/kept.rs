@@ -8,13 +8,19 @@ use super::{Bench, Metric, Unit, Workload};
 use crate::stock::Stock;
 use crate::system::{self, System};
 
-/// So many finished jobs.
-pub struct Kept(pub u64);
+/// A drain of some, beside finished ones.
+pub struct Kept {
+    /// Jobs that are finished.
+    pub finished: u64,
+    /// Jobs that wait.
+    pub waiting: u64,
+}
 
 #[async_trait]
 impl Workload for Kept {
     fn title(&self) -> String {
-        format!("drain of 100k, {}k finished kept", self.0 / 1000)
+        let (waiting, finished) = (self.waiting / 1000, self.finished / 1000);
+        format!("drain of {waiting}k, {finished}k finished kept")
     }
 
     fn metrics(&self) -> &'static [Metric] {
@@ -28,12 +34,9 @@ impl Workload for Kept {
         if let system::Kept::Never(why) = system.kept() {
             bail!("{why}");
         }
-        let waiting = bench.sizes.backlog;
-        let stock = Stock::Kept {
-            finished: self.0,
-            waiting,
-        };
-        let drained = drain(bench, system, stock, waiting, self.0, 1).await?;
+        let Self { finished, waiting } = *self;
+        let stock = Stock::Kept { finished, waiting };
+        let drained = drain(bench, system, stock, waiting, finished, 1).await?;
         Ok(vec![drained.rate])
     }
 }
