@@ -208,7 +208,7 @@ impl Enqueue {
         let clash = self.clash();
         let new = self.checked()?;
         let enqueued = match clash {
-            None => Enqueued::New(insert::one(db, &new).await?),
+            None => Enqueued::New(insert::one(db, &new, None).await?),
             Some(clash) => insert::keyed(db, &new, clash).await?,
         };
         Ok(enqueued)

@@ -23,6 +23,7 @@ use tokio::sync::{Semaphore, oneshot};
 
 use crate::exchange::{LONGEST, is_of_the_data};
 use crate::store::insert;
+use crate::wake::Ride;
 use crate::{Enqueue, EnqueueError, Enqueued, Wake};
 use line::{Line, Waiting};
 
@@ -140,14 +141,24 @@ impl Shared {
     }
 
     async fn alone(&self, job: Waiting) {
+        let mut told = false;
         let written = self
             .write(async |db| match job.clash {
-                None => insert::one(db, &job.new).await.map(Enqueued::New),
+                None => {
+                    let ride = self.wake.ride();
+                    told = ride.is_some();
+                    let tell = ride.as_ref().map(Ride::sender);
+                    let id = insert::one(db, &job.new, tell.as_deref()).await?;
+                    Ok(Enqueued::New(id))
+                }
+                // It may wait for another's transaction, and wake-ups are not to wait with it.
                 Some(clash) => insert::keyed(db, &job.new, clash).await,
             })
             .await;
-        if written.is_ok() {
-            self.wake.notify();
+        match written {
+            Ok(_) if told => self.wake.notify_local(),
+            Ok(_) => self.wake.notify(),
+            Err(_) => {}
         }
         job.answer(written.map_err(|failure| match failure {
             Failure::Certain(error) => error.into(),

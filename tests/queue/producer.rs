@@ -377,3 +377,36 @@ async fn workers_elsewhere_are_told_after_the_commit() {
     told.expect("others are told").unwrap();
     assert!(matches!(id, Enqueued::New(_)));
 }
+
+#[tokio::test]
+async fn a_job_that_comes_alone_is_told_of_by_its_own_commit() {
+    let world = World::new().await;
+    let mut listener = PgListener::connect_with(&world.pool).await.unwrap();
+    listener.listen("leadmill_queue").await.unwrap();
+    let closed = PgPoolOptions::new().connect_lazy_with((*world.pool.connect_options()).clone());
+    closed.close().await;
+    let producer = Producer::new(world.pool.clone(), Wake::new(closed));
+
+    producer.enqueue(&note("alone")).await.unwrap();
+
+    let told = tokio::time::timeout(Duration::from_secs(30), listener.recv()).await;
+    told.expect("others are told without another transaction")
+        .unwrap();
+}
+
+#[tokio::test]
+async fn what_is_enqueued_right_after_is_told_of_too() {
+    let world = World::new().await;
+    let mut listener = PgListener::connect_with(&world.pool).await.unwrap();
+    listener.listen("leadmill_queue").await.unwrap();
+    let producer = producer(&world.pool);
+
+    producer.enqueue(&note("first")).await.unwrap();
+    let second = job(&note("second")).key(Key::of(2));
+    producer.enqueue(second).await.unwrap();
+
+    for which in ["first", "second"] {
+        let told = tokio::time::timeout(Duration::from_secs(30), listener.recv()).await;
+        told.expect(which).unwrap();
+    }
+}

@@ -11,6 +11,7 @@ use sqlx::PgConnection;
 use sqlx::postgres::types::PgInterval;
 use uuid::Uuid;
 
+use super::CHANNEL;
 use crate::key::Clash;
 use crate::{Enqueued, JobId};
 
@@ -42,15 +43,19 @@ pub(crate) struct New {
     pub(crate) batch: Option<i64>,
 }
 
-/// Inserts a job without a key.
-pub(crate) async fn one(db: &mut PgConnection, new: &New) -> sqlx::Result<JobId> {
+/// Inserts a job without a key; its commit wakes whoever listens, if there is something to tell them.
+pub(crate) async fn one(
+    db: &mut PgConnection,
+    new: &New,
+    tell: Option<&str>,
+) -> sqlx::Result<JobId> {
     sqlx::query_scalar(
         r#"
         INSERT INTO queue.job (queue, kind, version, priority, max_attempts, payload, lane, trace, state, run_at,
             limit_key, batch_id)
         SELECT $1, $2, $3, $4, $5, $6::text::jsonb, $7, $8, CASE WHEN run_at > now() THEN 1 ELSE 0 END, run_at, $11, $12
         FROM (SELECT coalesce($9::timestamptz, now()) + $10::interval AS run_at) due
-        RETURNING id
+        RETURNING id, CASE WHEN $14::text IS NOT NULL THEN pg_notify($13, $14) END
         "#,
     )
     .bind(new.queue)
@@ -65,6 +70,8 @@ pub(crate) async fn one(db: &mut PgConnection, new: &New) -> sqlx::Result<JobId>
     .bind(interval(new.after))
     .bind(&new.limit_key)
     .bind(new.batch)
+    .bind(CHANNEL)
+    .bind(tell)
     .fetch_one(db)
     .await
 }
