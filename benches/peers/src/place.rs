@@ -76,16 +76,21 @@ impl Place {
     /// Removes a database.
     pub async fn drop(&self, database: &str) -> Result<()> {
         let drop = format!("DROP DATABASE IF EXISTS {database} WITH (FORCE)");
+        // Only a superuser may end a vacuum that is under way there.
         sqlx::raw_sql(AssertSqlSafe(drop))
-            .execute(&mut self.lobby().await?)
+            .execute(&mut self.superuser().await?)
             .await?;
         Ok(())
     }
 
+    async fn superuser(&self) -> Result<PgConnection> {
+        let superuser = self.url("lobby").replace("user=leadmill", "user=postgres");
+        Ok(PgConnection::connect(&superuser).await?)
+    }
+
     /// Writes everything out, between two workloads.
     pub async fn checkpoint(&self) -> Result<()> {
-        let superuser = self.url("lobby").replace("user=leadmill", "user=postgres");
-        let mut db = PgConnection::connect(&superuser).await?;
+        let mut db = self.superuser().await?;
         sqlx::raw_sql("CHECKPOINT").execute(&mut db).await?;
         Ok(())
     }
