@@ -13,7 +13,7 @@ use sqlx::PgConnection;
 use super::alarm::{Alarm, Facts};
 use super::chart::Chart;
 use super::row::Reader;
-use super::{Sight, in_time};
+use super::{begin, in_time, sight_of};
 use crate::app::App;
 use crate::console::Failed;
 use crate::console::frame::Frame;
@@ -104,7 +104,7 @@ pub(super) async fn show(
     session: Session,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Failed> {
-    let sight = Sight::of(&session)?;
+    let sight = sight_of(&session)?;
     let query = query.unwrap_or_default();
     let mut tx = session.begin(&app).await?;
     let frame = Frame::new(&mut tx, &session, "Now", "now", &query).await?;
@@ -116,7 +116,7 @@ pub(super) async fn show(
         lane: sight.lane,
     };
     let whole = sight.lane.is_none();
-    let mut tx = sight.begin(&app, &session).await?;
+    let mut tx = begin(sight, &app, &session).await?;
     let minutes = in_time(admin::rates(&mut tx, share).await)?;
     let mut facts = if whole {
         machinery(&mut tx).await?
