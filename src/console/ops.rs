@@ -1,13 +1,17 @@
-//! What operations works with: how things are now, jobs, and one job.
+//! What operations works with: how things are now, jobs, one job, dead letters, batches, limits and schedules.
 
 mod act;
 mod alarm;
+mod batches;
 mod chart;
+mod dead;
 mod filter;
 mod job;
 mod jobs;
+mod limits;
 mod now;
 mod row;
+mod schedules;
 
 use axum::Router;
 use axum::response::Redirect;
@@ -29,6 +33,22 @@ pub(super) fn router() -> Router<App> {
             post(act::act).get(async || Redirect::to(filter::PATH)),
         )
         .route("/ops/jobs/{id}", get(job::show))
+        .route("/ops/dead", get(dead::list))
+        .route(
+            "/ops/dead/redrive",
+            post(dead::redrive).get(async || Redirect::to(dead::PATH)),
+        )
+        .route("/ops/batches", get(batches::list))
+        .route("/ops/limits", get(limits::list))
+        .route(
+            "/ops/limits/act",
+            post(limits::act).get(async || Redirect::to(limits::PATH)),
+        )
+        .route("/ops/schedules", get(schedules::list))
+        .route(
+            "/ops/schedules/act",
+            post(schedules::act).get(async || Redirect::to(schedules::PATH)),
+        )
 }
 
 /// What a person sees.

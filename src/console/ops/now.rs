@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use domain::store::mail_ledger;
 use queue::admin::{
-    self, DatabaseRow, FailingRow, FailureRow, MinuteRow, NodeRow, QueueRow, ScheduleRow, Share,
+    self, DatabaseRow, FailingRow, FailureRow, MinuteRow, NodeRow, QueueRow, Share,
 };
 use serde::Serialize;
 use sqlx::PgConnection;
@@ -13,6 +13,7 @@ use sqlx::PgConnection;
 use super::alarm::{Alarm, Facts};
 use super::chart::Chart;
 use super::row::Reader;
+use super::schedules::Schedule;
 use super::{begin, in_time, sight_of};
 use crate::app::App;
 use crate::console::Failed;
@@ -78,16 +79,6 @@ struct Worker {
     row: NodeRow,
     up: Moment,
     seen: String,
-}
-
-#[derive(Debug, Serialize)]
-struct Schedule {
-    #[serde(flatten)]
-    row: ScheduleRow,
-    last: Option<Moment>,
-    next: Option<Moment>,
-    /// By how much the last tick was late.
-    late: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -172,7 +163,7 @@ fn page(
             seen: span(row.seen_seconds_ago),
             row,
         }),
-        schedules: all(facts.schedules, |row| schedule(row, reader)),
+        schedules: all(facts.schedules, |row| Schedule::of(row, reader)),
         database: facts.database.map(|row| Database {
             size: size(row.bytes),
             oldest: row.oldest_transaction_seconds.map(span),
@@ -184,16 +175,6 @@ fn page(
 
 fn all<Row, Shown>(rows: Vec<Row>, shown: impl Fn(Row) -> Shown) -> Vec<Shown> {
     rows.into_iter().map(shown).collect()
-}
-
-fn schedule(row: ScheduleRow, reader: &Reader) -> Schedule {
-    let fired_and_due = row.last_fired.zip(row.last_due);
-    Schedule {
-        last: row.last_due.map(|at| reader.moment(at)),
-        next: row.next_due.map(|at| reader.moment(at)),
-        late: fired_and_due.map(|(fired, due)| span((fired - due).as_seconds_f64())),
-        row,
-    }
 }
 
 /// How the queues, workers, schedules and the database are.
