@@ -63,12 +63,13 @@ async fn a_schedule_is_paused_resumed_run_and_made_up_for() {
         leadmill(&["schedules", "resume", "refresh_scores"], &env),
         "exit 0\nrefresh_scores fires again, from its next tick on.\n"
     );
-    let next: DateTime<Utc> =
-        sqlx::query_scalar("SELECT next_due FROM queue.schedule WHERE name = 'refresh_scores'")
-            .fetch_one(&world.pool)
-            .await
-            .unwrap();
-    assert!(next > Utc::now(), "{next}");
+    let (next, is_to_come): (DateTime<Utc>, bool) = sqlx::query_as(
+        "SELECT next_due, next_due > now() FROM queue.schedule WHERE name = 'refresh_scores'",
+    )
+    .fetch_one(&world.pool)
+    .await
+    .unwrap();
+    assert!(is_to_come, "{next}");
 
     let from = (next - TimeDelta::days(3)).to_rfc3339();
     let fill = ["schedules", "backfill", "refresh_scores", "--from", &from];
