@@ -1,5 +1,6 @@
 //! What programs use: REST resources and the same commands for tRPC clients.
 
+mod admin;
 pub mod caller;
 pub mod json;
 pub mod leads;

@@ -124,7 +124,7 @@ enum Command {
     Queues(queues::Args),
     /// Pause, limit or slow down jobs while the workers run
     Limits(limits::Args),
-    /// List what runs by the clock, and when next
+    /// Look at what runs by the clock, pause it, run it now, make up for it
     Schedules(schedules::Args),
     /// Measure how fast it is, beside hand-written SQL on the same server
     Bench(bench::Args),
@@ -175,7 +175,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
             Command::Queues(args) => queues::run(&args, settings_with_database(&sources)?).await,
             Command::Limits(args) => limits::run(args, settings_with_database(&sources)?).await,
             Command::Schedules(args) => {
-                schedules::run(&args, settings_with_database(&sources)?).await
+                schedules::run(args, settings_with_database(&sources)?).await
             }
             Command::Bench(args) => bench::run(&args, settings(&sources)?).await,
             #[cfg(feature = "chaos")]

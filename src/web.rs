@@ -10,6 +10,7 @@ pub mod layers;
 pub mod outage;
 pub mod problem;
 pub mod rate_limit;
+pub mod secrets;
 pub mod session;
 pub mod shape;
 pub mod trpc;

@@ -1,6 +1,7 @@
 //! The REST API: who may, what is answered, and that the description says so.
 
 mod addresses;
+mod admin;
 mod hostile;
 mod keys;
 mod leads;

@@ -3,6 +3,7 @@
 mod bell;
 mod closing;
 mod door;
+mod held;
 mod leads;
 mod lengths;
 mod live;

@@ -1,5 +1,6 @@
 //! The only fixture: a world with a database, a clock and a web side of its own.
 
+mod letters;
 mod people;
 mod provider;
 mod server;

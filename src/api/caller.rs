@@ -12,6 +12,7 @@ use domain::store::{Tx, api_keys};
 
 use crate::app::App;
 use crate::commands::Refused;
+use crate::commands::ops::Sight;
 use crate::web::api_key::SentKey;
 use crate::web::client::Client;
 use crate::web::problem::Problem;
@@ -30,6 +31,8 @@ pub struct Caller {
     pub key: ApiKeyId,
     /// Whose work it is: a call sees what they see.
     member: Option<Member>,
+    /// Whether that is the work of somebody who runs the platform.
+    operator: bool,
     scopes: Vec<String>,
     request: Request,
 }
@@ -55,6 +58,7 @@ impl Caller {
             key: key.id,
             actor: Actor::ApiKey(key.id, key.acts_as.as_ref().map(|member| member.user)),
             member: key.acts_as,
+            operator: key.operator,
             scopes: key.scopes,
             request: Request {
                 id: Some(client.request_id.clone()),
@@ -77,6 +81,31 @@ impl Caller {
     /// Whether leads may be changed.
     pub fn may_write(&self) -> Result<(), Refused> {
         self.need("leads:write", "This key may not change leads")
+    }
+
+    /// Whose jobs may be looked at.
+    pub fn may_look_after(&self) -> Result<Sight, Refused> {
+        self.need("ops:read", "This key may not look at operations")?;
+        self.sight()
+    }
+
+    /// Whose jobs may be run again, called off, held back.
+    pub fn may_operate(&self) -> Result<Sight, Refused> {
+        self.need("ops:write", "This key may not operate")?;
+        self.sight()
+    }
+
+    /// A key sees what the console shows the person it acts for; one of nobody is the org's.
+    fn sight(&self) -> Result<Sight, Refused> {
+        let runs_the_org = |member: &Member| member.role.may_administer();
+        if !self.operator && !self.member.as_ref().is_none_or(runs_the_org) {
+            return Err(Refused::Forbidden(
+                "operations are for admins and owners, and this key acts for neither",
+            ));
+        }
+        Ok(Sight {
+            lane: (!self.operator).then_some(self.org.uuid()),
+        })
     }
 
     fn need(&self, scope: &str, refusal: &'static str) -> Result<(), Refused> {

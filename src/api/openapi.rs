@@ -6,7 +6,7 @@ use utoipa::OpenApi;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa_axum::router::OpenApiRouter;
 
-use super::{leads, notifications};
+use super::{admin, leads, notifications};
 use crate::app::App;
 
 /// What stands above all routes.
@@ -17,7 +17,8 @@ use crate::app::App;
         description = "Leads, their timelines and scores. Errors are RFC 9457 problems.",
         license(name = "MIT OR Apache-2.0")
     ),
-    tags((name = "leads", description = "People an org wants to win"), (name = "notifications", description = "What a person is told")),
+    tags((name = "leads", description = "People an org wants to win"), (name = "notifications", description = "What a person is told"),
+        (name = "admin", description = "The queue, for those who run something: a key needs `ops:read` to look, `ops:write` to act, and sees the jobs of its org; one that acts for somebody who runs the platform sees all of it")),
     security(("key" = [])),
     modifiers(&Keys)
 )]
@@ -43,6 +44,7 @@ pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::with_openapi(Description::openapi())
         .merge(leads::router())
         .merge(notifications::router())
+        .merge(admin::router())
 }
 
 /// The description itself.

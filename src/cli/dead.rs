@@ -1,12 +1,10 @@
 //! `leadmill dead`: dead letters by their cause; run again, or forgotten.
 
-use std::str::FromStr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use queue::Fingerprint;
-use queue::admin::{self, DeadFilter, Redrive};
+use queue::admin::{self, DeadFilter, Rate, Redrive};
 use serde_json::json;
 use sqlx::PgConnection;
 
@@ -72,7 +70,7 @@ struct RedriveArgs {
     /// Every dead letter there is
     #[arg(long)]
     all: bool,
-    /// Spread them over time, such as 10/s, 100/m or 1000/h [default: all at once]
+    /// Spread them over time, such as 10/s, 100/min or 1000/h [default: all at once]
     #[arg(long)]
     rate: Option<Rate>,
     /// How many at most
@@ -99,31 +97,6 @@ struct Forget {
     format: Format,
 }
 
-/// So many in a second, minute or hour, as the time from one to the next.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Rate(Duration);
-
-impl FromStr for Rate {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        const FORM: &str =
-            "a rate is a number up to 100000 and a unit, such as 10/s, 100/m or 1000/h";
-        let (count, unit) = text.split_once('/').ok_or(FORM)?;
-        let count: u32 = count.parse().map_err(|_| FORM)?;
-        let seconds = match unit {
-            "s" => 1,
-            "m" => 60,
-            "h" => 3600,
-            _ => return Err(FORM),
-        };
-        if !(1..=100_000).contains(&count) {
-            return Err(FORM);
-        }
-        Ok(Self(Duration::from_secs(seconds) / count))
-    }
-}
-
 impl Which {
     fn filter(self) -> DeadFilter {
         DeadFilter {
@@ -137,19 +110,15 @@ impl Which {
 
     /// The filter of a command that changes something: one that means everything has to be asked for.
     fn filter_or_all(self, all: bool) -> Result<DeadFilter, Failure> {
-        let names_some = self.kind.is_some()
-            || self.fingerprint.is_some()
-            || self.queue.is_some()
-            || self.org.is_some()
-            || self.since.is_some();
-        match (names_some, all) {
-            (false, false) => Err(Failure::usage(
+        let filter = self.filter();
+        match (filter.is_everything(), all) {
+            (true, false) => Err(Failure::usage(
                 "say which dead letters, by --fingerprint, --kind, --queue, --org or --since, or --all",
             )),
-            (true, true) => Err(Failure::usage(
+            (false, true) => Err(Failure::usage(
                 "--all: leave it out, or everything else that says which dead letters",
             )),
-            _ => Ok(self.filter()),
+            _ => Ok(filter),
         }
     }
 }
@@ -164,7 +133,7 @@ pub(super) async fn run(args: Args, config: Arc<Config>) -> Result<(), Failure> 
             let filter = args.which.filter_or_all(args.all)?;
             let mut db = super::database(&config).await?;
             let how = Redrive {
-                every: args.rate.map(|rate| rate.0),
+                every: args.rate.map(Rate::every),
                 most: args.limit,
             };
             redrive(&filter, how, args.dry_run, args.format, &mut db).await
@@ -285,20 +254,4 @@ async fn count(filter: &DeadFilter, db: &mut PgConnection) -> Result<u64, Failur
     Ok(admin::count_dead(db, filter)
         .await
         .map_err(anyhow::Error::new)?)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_rate_is_a_number_and_a_unit() {
-        let every = |text: &str| text.parse::<Rate>().map(|rate| rate.0.as_millis());
-        assert_eq!(every("10/s"), Ok(100));
-        assert_eq!(every("100/m"), Ok(600));
-        assert_eq!(every("1000/h"), Ok(3600));
-        for wrong in ["", "10", "10/d", "0/s", "-1/s", "1.5/s", "100001/s", "/s"] {
-            assert!(every(wrong).is_err(), "{wrong}");
-        }
-    }
 }

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use clap::builder::PossibleValuesParser;
-use queue::admin::{self, Act, Cursor, Filter, JobDetail, Refused, Waiting};
+use queue::admin::{
+    self, Act, Cursor, FINISHED_STATES, Filter, JobDetail, LIVE_STATES, Refused, Waiting,
+};
 use serde_json::{Value, json};
 use sqlx::PgConnection;
 
@@ -11,11 +13,6 @@ use super::listing::{Format, moment, or_dash};
 use super::{Failure, say};
 use crate::config::Config;
 use crate::web::cursor;
-
-/// The states of live jobs.
-const LIVE: [&str; 5] = ["ready", "scheduled", "running", "parked", "held"];
-/// The states in which jobs are kept.
-const FINISHED: [&str; 4] = ["completed", "skipped", "discarded", "cancelled"];
 
 /// Arguments of `leadmill jobs`.
 #[derive(Debug, clap::Args)]
@@ -53,7 +50,7 @@ struct Ls {
     #[arg(long)]
     kind: Option<String>,
     /// Only in this state; one of the last four asks for finished jobs
-    #[arg(long, value_parser = PossibleValuesParser::new(LIVE.into_iter().chain(FINISHED)))]
+    #[arg(long, value_parser = PossibleValuesParser::new(LIVE_STATES.into_iter().chain(FINISHED_STATES)))]
     state: Option<String>,
     /// Only of this organisation
     #[arg(long, value_name = "ID")]
@@ -127,11 +124,11 @@ async fn ls(args: Ls, db: &mut PgConnection) -> Result<(), Failure> {
         })?),
     };
     let state = args.state.as_deref();
-    if args.finished && state.is_some_and(|state| LIVE.contains(&state)) {
+    if args.finished && state.is_some_and(|state| LIVE_STATES.contains(&state)) {
         return Err(Failure::usage("--state: no finished job is in that state"));
     }
     let filter = Filter {
-        finished: args.finished || state.is_some_and(|state| FINISHED.contains(&state)),
+        finished: args.finished || state.is_some_and(|state| FINISHED_STATES.contains(&state)),
         queue: args.queue,
         kind: args.kind,
         state: args.state,

@@ -3,7 +3,7 @@
 use std::str::FromStr;
 use std::sync::Arc;
 
-use queue::admin::{self, Limits, Rate, Rule, RuleError, Scope};
+use queue::admin::{self, Limits, LimitsChange, Rate, Rule, RuleError, Scope};
 use serde_json::json;
 use sqlx::PgConnection;
 
@@ -100,9 +100,22 @@ pub(super) async fn run(args: Args, config: Arc<Config>) -> Result<(), Failure> 
     let mut db = super::database(&config).await?;
     match args.command {
         Command::Ls(args) => ls(args.format, &mut db).await,
-        Command::Set(set) => change(&set.subject, &mut db, |limits| set.apply(limits)).await,
-        Command::Pause(subject) => change(&subject, &mut db, |limits| limits.paused = true).await,
-        Command::Resume(subject) => change(&subject, &mut db, |limits| limits.paused = false).await,
+        Command::Set(set) => {
+            let new = set.change();
+            change(&set.subject, &mut db, |limits| new.apply(limits)).await
+        }
+        Command::Pause(subject) => {
+            change(&subject, &mut db, |limits| {
+                LimitsChange::PAUSE.apply(limits)
+            })
+            .await
+        }
+        Command::Resume(subject) => {
+            change(&subject, &mut db, |limits| {
+                LimitsChange::RESUME.apply(limits)
+            })
+            .await
+        }
         Command::Clear(subject) => {
             change(&subject, &mut db, |limits| *limits = Limits::default()).await
         }
@@ -110,25 +123,16 @@ pub(super) async fn run(args: Args, config: Arc<Config>) -> Result<(), Failure> 
 }
 
 impl Set {
-    fn apply(&self, limits: &mut Limits) {
-        let counts = [
-            (self.running, &mut limits.max_running),
-            (self.each_lane, &mut limits.lane_running),
-            (self.each_key, &mut limits.key_running),
-            (self.burst, &mut limits.burst),
-        ];
-        for (new, limit) in counts {
-            if let Some(Limit(new)) = new {
-                *limit = new;
-            }
+    fn change(&self) -> LimitsChange {
+        LimitsChange {
+            paused: None,
+            max_running: self.running.map(|limit| limit.0),
+            lane_running: self.each_lane.map(|limit| limit.0),
+            key_running: self.each_key.map(|limit| limit.0),
+            turns: self.turns,
+            rate: self.rate.map(|limit| limit.0),
+            burst: self.burst.map(|limit| limit.0),
         }
-        if let Some(Limit(rate)) = self.rate {
-            limits.rate = rate;
-            if rate.is_none() {
-                limits.burst = None;
-            }
-        }
-        limits.turns = self.turns.unwrap_or(limits.turns);
     }
 }
 

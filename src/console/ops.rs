@@ -1,22 +1,26 @@
-//! What operations works with: how things are now, jobs, and one job.
+//! What operations works with: how things are now, jobs, one job, dead letters, batches, limits and schedules.
 
 mod act;
 mod alarm;
+mod batches;
 mod chart;
+mod dead;
 mod filter;
 mod job;
 mod jobs;
+mod limits;
 mod now;
 mod row;
+mod schedules;
 
 use axum::Router;
 use axum::response::Redirect;
 use axum::routing::{get, post};
 use domain::store::Tx;
-use uuid::Uuid;
 
 use crate::app::App;
 use crate::commands::Refused;
+use crate::commands::ops::Sight;
 use crate::console::signed_in::may_operate;
 use crate::web::session::Session;
 
@@ -29,35 +33,38 @@ pub(super) fn router() -> Router<App> {
             post(act::act).get(async || Redirect::to(filter::PATH)),
         )
         .route("/ops/jobs/{id}", get(job::show))
+        .route("/ops/dead", get(dead::list))
+        .route(
+            "/ops/dead/redrive",
+            post(dead::redrive).get(async || Redirect::to(dead::PATH)),
+        )
+        .route("/ops/batches", get(batches::list))
+        .route("/ops/limits", get(limits::list))
+        .route(
+            "/ops/limits/act",
+            post(limits::act).get(async || Redirect::to(limits::PATH)),
+        )
+        .route("/ops/schedules", get(schedules::list))
+        .route(
+            "/ops/schedules/act",
+            post(schedules::act).get(async || Redirect::to(schedules::PATH)),
+        )
 }
 
-/// Whose jobs a person sees: those who run the platform all of them, those who run an org its own.
-#[derive(Debug, Clone, Copy)]
-struct Sight {
-    /// The only lane they see.
-    lane: Option<Uuid>,
+/// What a person sees.
+fn sight_of(session: &Session) -> Result<Sight, Refused> {
+    may_operate(session)?;
+    let own = session.member.org.uuid();
+    Ok(Sight {
+        lane: (!session.operator).then_some(own),
+    })
 }
 
-impl Sight {
-    fn of(session: &Session) -> Result<Self, Refused> {
-        may_operate(session)?;
-        let own = session.member.org.uuid();
-        Ok(Self {
-            lane: (!session.operator).then_some(own),
-        })
-    }
-
-    /// Whether a job of `lane` is theirs to see.
-    fn takes_in(self, lane: Option<Uuid>) -> bool {
-        self.lane.is_none() || self.lane == lane
-    }
-
-    /// A transaction that sees the queue, and only those orgs that they may see.
-    async fn begin(self, app: &App, session: &Session) -> sqlx::Result<Tx> {
-        match self.lane {
-            None => app.db.platform().await,
-            Some(_) => session.begin(app).await,
-        }
+/// A transaction that sees the queue, and only those orgs that are in `sight`.
+async fn begin(sight: Sight, app: &App, session: &Session) -> sqlx::Result<Tx> {
+    match sight.lane {
+        None => app.db.platform().await,
+        Some(_) => session.begin(app).await,
     }
 }
 

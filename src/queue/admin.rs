@@ -18,8 +18,12 @@ use sqlx::{Connection, PgConnection, Postgres, Transaction};
 use crate::schedule;
 
 pub use crate::history::{Partition, partitions};
-pub use crate::rule::{Limits, LimitsError, Rate, Rule, Scope};
-pub use crate::schedule::{ScheduleRow, pause as pause_schedule, resume as resume_schedule};
+pub use crate::rule::{Limits, LimitsChange, LimitsError, Rate, Rule, Scope};
+pub use crate::schedule::{
+    BackfillError, ResumeError, ScheduleRow, backfill as backfill_schedule,
+    backfill_preview as preview_backfill, pause as pause_schedule, resume as resume_schedule,
+    run_now as run_schedule,
+};
 pub use act::{Act, Refused, cancel, delete, retry, retry_edited};
 pub use batches::{
     BatchFilter, BatchListing, BatchRow, CancelledBatch, batch, batches, cancel_batch,
@@ -28,7 +32,9 @@ pub use counts::{EndedRow, ended};
 pub use dead::{DeadFilter, FailureRow, Redrive, Redriven, count_dead, dead, forget_dead, redrive};
 pub use explain::{Waiting, explain};
 pub use health::{DatabaseRow, database};
-pub use jobs::{Cursor, Filter, JobDetail, JobRow, Listing, list, show};
+pub use jobs::{
+    Cursor, FINISHED_STATES, Filter, JobDetail, JobRow, LIVE_STATES, Listing, list, show,
+};
 pub use overview::{
     Counted, FailingRow, MinuteRow, NodeRow, QueueRow, Share, failing, nodes, queues, rates,
 };

@@ -20,7 +20,7 @@ const LONGEST: Duration = Duration::from_secs(30);
 /// Partitions made ahead of the day they are needed.
 const DAYS_AHEAD: u16 = 7;
 /// Days for which the ledger of ticks is kept.
-const TICKS_KEPT: i32 = 400;
+pub(crate) const TICKS_KEPT: i32 = 400;
 
 /// Looks after the tables until it is told to stop.
 #[derive(Debug, Clone)]

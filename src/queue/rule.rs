@@ -2,14 +2,16 @@
 
 use std::fmt::{self, Display};
 use std::str::FromStr;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// What a rule restricts.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, sqlx::Type,
 )]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 #[sqlx(type_name = "text", rename_all = "snake_case")]
 pub enum Scope {
@@ -64,7 +66,20 @@ pub struct Rate {
 }
 
 /// The units of time in which a rate is written.
-const UNITS: [(&str, f64); 4] = [("s", 1.0), ("min", 60.0), ("h", 3600.0), ("d", 86_400.0)];
+const UNITS: [(&str, f64); 5] = [
+    ("s", 1.0),
+    ("min", 60.0),
+    ("m", 60.0),
+    ("h", 3600.0),
+    ("d", 86_400.0),
+];
+
+impl Rate {
+    /// The time from one to the next.
+    pub fn every(self) -> Duration {
+        Duration::from_secs_f64(self.seconds / f64::from(self.count))
+    }
+}
 
 impl FromStr for Rate {
     type Err = String;
@@ -108,7 +123,7 @@ impl Serialize for Rate {
 }
 
 impl<'de> Deserialize<'de> for Rate {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         String::deserialize(deserializer)?
             .parse()
             .map_err(serde::de::Error::custom)
@@ -117,6 +132,7 @@ impl<'de> Deserialize<'de> for Rate {
 
 /// What is allowed of one queue, kind, lane or key. A limit that is `None` does not limit.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Rule {
     /// What it restricts.
     pub scope: Scope,
@@ -131,6 +147,7 @@ pub struct Rule {
 
 /// What a rule allows.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
     /// Nothing of it starts.
@@ -144,10 +161,84 @@ pub struct Limits {
     /// Of a queue: its lanes take turns, however many jobs one of them has. Limits of lanes imply it. A job without a lane
     /// waits until those in front of it have gone.
     pub turns: bool,
-    /// Most jobs of it that start within a time.
+    /// Most jobs of it that start within a time, such as `100/min`.
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
     pub rate: Option<Rate>,
     /// How many may start at once after a quiet time; otherwise as many as the rate allows in a tenth of a second.
     pub burst: Option<u32>,
+}
+
+/// Which limits are to change; what is not given stays, what is given as `None` no longer limits.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(default, deny_unknown_fields)]
+pub struct LimitsChange {
+    /// Nothing of it starts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub paused: Option<bool>,
+    /// Most jobs of it that run at once, in all processes together; null: as many as like.
+    #[serde(deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<u32>))]
+    pub max_running: Option<Option<u32>>,
+    /// Of a queue: most jobs of each lane that run at once.
+    #[serde(deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<u32>))]
+    pub lane_running: Option<Option<u32>>,
+    /// Of a queue: most jobs of each limit key that run at once.
+    #[serde(deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<u32>))]
+    pub key_running: Option<Option<u32>>,
+    /// Of a queue: its lanes take turns.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub turns: Option<bool>,
+    /// Most jobs of it that start within a time, such as `100/min`.
+    #[serde(deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
+    pub rate: Option<Option<Rate>>,
+    /// How many may start at once after a quiet time.
+    #[serde(deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<u32>))]
+    pub burst: Option<Option<u32>>,
+}
+
+impl LimitsChange {
+    /// Nothing starts.
+    pub const PAUSE: Self = Self::pausing(true);
+    /// It starts again.
+    pub const RESUME: Self = Self::pausing(false);
+
+    const fn pausing(paused: bool) -> Self {
+        Self {
+            paused: Some(paused),
+            max_running: None,
+            lane_running: None,
+            key_running: None,
+            turns: None,
+            rate: None,
+            burst: None,
+        }
+    }
+
+    /// Changes `limits`; a burst goes with its rate.
+    pub fn apply(self, limits: &mut Limits) {
+        limits.paused = self.paused.unwrap_or(limits.paused);
+        limits.turns = self.turns.unwrap_or(limits.turns);
+        limits.max_running = self.max_running.unwrap_or(limits.max_running);
+        limits.lane_running = self.lane_running.unwrap_or(limits.lane_running);
+        limits.key_running = self.key_running.unwrap_or(limits.key_running);
+        limits.burst = self.burst.unwrap_or(limits.burst);
+        if let Some(rate) = self.rate {
+            limits.rate = rate;
+            limits.burst = limits.burst.filter(|_| rate.is_some());
+        }
+    }
+}
+
+/// A value that was given, be it null.
+fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Option<T>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
 }
 
 /// Why limits cannot stand.
@@ -221,7 +312,19 @@ mod tests {
         for text in ["10/s", "100/min", "5000/h", "20000/d"] {
             assert_eq!(text.parse::<Rate>().unwrap().to_string(), text);
         }
-        for text in ["10", "0/s", "-1/s", "10/week", "x/s", "1000001/s", "10/"] {
+        assert_eq!("100/m".parse::<Rate>().unwrap().to_string(), "100/min");
+        let every = |text: &str| text.parse::<Rate>().unwrap().every().as_millis();
+        assert_eq!(["10/s", "100/min", "1000/h"].map(every), [100, 600, 3600]);
+        for text in [
+            "10",
+            "0/s",
+            "-1/s",
+            "1.5/s",
+            "10/week",
+            "x/s",
+            "1000001/s",
+            "10/",
+        ] {
             let why = text.parse::<Rate>().unwrap_err();
             assert!(why.contains("write it as 10/s"), "{why}");
         }

@@ -24,7 +24,8 @@ use crate::{Job, enqueue};
 pub use cadence::Cadence;
 pub use crontab::{Cron, CronError};
 pub use operate::{
-    ResumeError, ScheduleRow, backfill, backfill_preview, list, pause, resume, run_now,
+    BackfillError, MOST_FILLED, ResumeError, ScheduleRow, backfill, backfill_preview, list, pause,
+    resume, run_now,
 };
 pub use ticker::{Ticked, Ticker, tick};
 

@@ -44,6 +44,11 @@ impl<T> Page<T> {
         Self { items, next }
     }
 
+    /// All there is.
+    pub fn whole(items: Vec<T>) -> Self {
+        Self { items, next: None }
+    }
+
     /// The same page of something else.
     pub fn map<U>(self, change: impl Fn(T) -> U) -> Page<U> {
         Page {

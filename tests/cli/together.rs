@@ -63,7 +63,7 @@ async fn dead_letters_are_grouped_run_again_edited_and_forgotten() {
         ),
         (
             &["dead", "redrive", "--all", "--rate", "10"],
-            "a rate is a number",
+            "write it as 10/s",
         ),
         (
             &["dead", "ls", "--fingerprint", "12"],

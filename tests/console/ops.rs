@@ -20,21 +20,6 @@ pub(crate) async fn operator(world: &World) -> Browser<'_> {
     world.browser("olga@example.test").await
 }
 
-/// A job of `lane` that ends as a dead letter: nobody can read it.
-async fn unreadable(world: &World, lane: uuid::Uuid) -> i64 {
-    sqlx::query_scalar(
-        r#"
-        INSERT INTO queue.job (queue, kind, payload, max_attempts, lane)
-        VALUES ('mail', 'send_mail', '{"token": "s3cret"}', 1, $1)
-        RETURNING id
-        "#,
-    )
-    .bind(lane)
-    .fetch_one(&world.pool)
-    .await
-    .unwrap()
-}
-
 async fn audited(world: &World, org: domain::id::OrgId) -> Vec<(String, serde_json::Value)> {
     let mut tx = world.db.org(org).await.unwrap();
     sqlx::query_as("SELECT action, after FROM audit_log WHERE entity_type = 'job' ORDER BY at, id")
@@ -84,8 +69,8 @@ async fn nobody_reaches_the_jobs_of_another_org() {
     world.member(here, "Olaf", Role::Owner).await;
     let owner = world.browser("olaf@example.test").await;
     let (own, foreign) = (
-        unreadable(&world, here.uuid()).await,
-        unreadable(&world, there.uuid()).await,
+        world.unreadable(here.uuid()).await,
+        world.unreadable(there.uuid()).await,
     );
 
     let seen = |text: &str, id: i64| text.contains(&format!("/ops/jobs/{id}\""));
@@ -122,7 +107,7 @@ async fn nobody_reaches_the_jobs_of_another_org() {
 async fn a_dead_letter_is_told_with_its_cause_and_run_again() {
     let world = World::new().await;
     let org = world.org().await;
-    let job = unreadable(&world, org.uuid()).await;
+    let job = world.unreadable(org.uuid()).await;
     world.work().await;
     let browser = operator(&world).await;
 
@@ -237,7 +222,7 @@ async fn a_job_says_why_it_waits() {
     let world = World::new().await;
     world.leave_jobs();
     let org = world.org().await;
-    let job = unreadable(&world, org.uuid()).await;
+    let job = world.unreadable(org.uuid()).await;
     let browser = operator(&world).await;
     let path = format!("/ops/jobs/{job}");
     let page = browser.get(&path).await;
@@ -274,7 +259,7 @@ async fn a_mistake_in_the_address_is_named() {
     for (query, named) in [
         (
             "state=newish",
-            "state: newish is none of ready, running, scheduled, parked",
+            "state: newish is none of ready, scheduled, running, parked",
         ),
         (
             "finished=true&state=ready",
@@ -300,7 +285,7 @@ async fn what_fails_and_is_tried_again_is_told_before_it_is_given_up() {
     let world = World::new().await;
     world.leave_jobs();
     let org = world.org().await;
-    let job = unreadable(&world, org.uuid()).await;
+    let job = world.unreadable(org.uuid()).await;
     sqlx::query(
         r#"
         UPDATE queue.job

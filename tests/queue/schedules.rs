@@ -6,7 +6,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 use futures::future::join_all;
-use queue::schedule::{self, CatchUp, Schedule, ScheduleError, Ticker, tick};
+use queue::schedule::{self, BackfillError, CatchUp, Schedule, ScheduleError, Ticker, tick};
 use sqlx::PgPool;
 use sqlx::postgres::PgPoolOptions;
 use tokio::sync::{Notify, mpsc};
@@ -334,6 +334,92 @@ async fn ops_run_one_now_and_fill_in_what_never_fired() {
 
     let ran = schedule::run_now(&mut db, &daily).await.unwrap();
     assert_eq!(fired(&world, "rescore").await.last(), Some(&ran));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_span_filled_in_by_many_at_once_while_the_plan_goes_on_has_one_row_a_tick() {
+    let world = world().await;
+    let often = [recording("often").every(5).catch_up(CatchUp::All(100))];
+    define(&world, &often).await;
+    let due = past(&world, &often[0], 40).await;
+    outage_since(&world, "often", due[20]).await;
+    let processes = join_all((0..4).map(|_| process(&world))).await;
+    // What falls due meanwhile is not the concern of this span.
+    let (from, to) = (due[0], due[39]);
+
+    let fills = processes.iter().map(|pool| async {
+        let mut db = pool.acquire().await.unwrap();
+        let filled = schedule::backfill(&mut db, &often[0], from, to).await;
+        filled.unwrap().len()
+    });
+    let ticks = processes.iter().map(|pool| tick(pool, &often));
+    let (filled, ticked) = tokio::join!(join_all(fills), join_all(ticks));
+
+    assert!(
+        ticked
+            .iter()
+            .all(|ticked| ticked.as_ref().unwrap().failed.is_empty())
+    );
+    let rows = fired(&world, "often").await;
+    let of_the_span: Vec<_> = rows.into_iter().filter(|at| *at <= to).collect();
+    assert_eq!(of_the_span, due);
+    assert!(filled.iter().sum::<usize>() >= 20, "{filled:?}");
+}
+
+#[tokio::test]
+async fn one_that_is_paused_is_run_and_filled_in_when_asked_and_goes_on_as_planned() {
+    let world = world().await;
+    let daily = [recording("rescore")
+        .daily_at(3, 0)
+        .catch_up(CatchUp::All(9))];
+    define(&world, &daily).await;
+    let due = past(&world, &daily[0], 2).await;
+    let mut db = world.pool.acquire().await.unwrap();
+    let planned = schedule::list(&mut db).await.unwrap()[0].next_due;
+
+    schedule::pause(&mut db, "rescore").await.unwrap();
+    let ran = schedule::run_now(&mut db, &daily[0]).await.unwrap();
+    let filled = schedule::backfill(&mut db, &daily[0], due[0], DateTime::<Utc>::MAX_UTC).await;
+    assert_eq!(filled.unwrap(), due);
+    let row = schedule::list(&mut db).await.unwrap().remove(0);
+    assert!(row.paused && row.next_due == planned && row.last_due.is_none());
+    schedule::resume(&mut db, "rescore").await.unwrap();
+    tick(&world.pool, &daily).await.unwrap();
+
+    assert_eq!(fired(&world, "rescore").await, [due[0], due[1], ran]);
+}
+
+#[tokio::test]
+async fn a_span_that_makes_no_sense_is_not_filled_in() {
+    let world = world().await;
+    let often = recording("often").every(1);
+    let mut db = world.pool.acquire().await.unwrap();
+    let now = now(&world).await;
+    let ago = |days| now - TimeDelta::days(days);
+    let mut told = Vec::new();
+    for (from, to) in [(ago(1), ago(2)), (ago(500), ago(499)), (ago(9), now)] {
+        let refused = schedule::backfill(&mut db, &often, from, to)
+            .await
+            .unwrap_err();
+        assert!(!matches!(refused, BackfillError::Database(_)));
+        told.push(refused.to_string());
+    }
+    insta::assert_snapshot!(told.join("\n"), @"
+    to: is before from; nothing falls due in between
+    from: is more than 399 days ago, and what fired then is no longer known
+    to: more than 10000 ticks did not fire until then; choose an earlier instant, then go on from there
+    ");
+    let later = schedule::backfill(
+        &mut db,
+        &often,
+        now + TimeDelta::days(1),
+        now + TimeDelta::days(2),
+    );
+    assert!(
+        later.await.unwrap().is_empty(),
+        "what is to come is the plan's"
+    );
+    assert!(fired(&world, "often").await.is_empty());
 }
 
 #[tokio::test]

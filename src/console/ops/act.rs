@@ -2,16 +2,13 @@
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
-use domain::actor::Act as Circumstances;
-use domain::store::Tx;
-use domain::store::journal::{self, Entry};
-use queue::admin::{self, Act, Refused as Unmoved};
-use serde_json::json;
+use queue::admin::Refused as Unmoved;
 
-use super::Sight;
 use super::filter::PATH;
+use super::sight_of;
 use crate::app::App;
 use crate::commands::Refused;
+use crate::commands::ops::{self, Verb};
 use crate::console::Failed;
 use crate::console::frame::back;
 use crate::console::posted::Posted;
@@ -22,47 +19,29 @@ const MOST: usize = 200;
 const LONGEST: usize = 500;
 
 /// What is to be done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Verb {
-    Retry,
-    Cancel,
-    Delete,
+fn verb(text: &str) -> Option<Verb> {
+    Some(match text {
+        "retry" => Verb::Retry,
+        "cancel" => Verb::Cancel,
+        "delete" => Verb::Delete,
+        _ => return None,
+    })
 }
 
-impl Verb {
-    fn read(text: &str) -> Option<Self> {
-        Some(match text {
-            "retry" => Self::Retry,
-            "cancel" => Self::Cancel,
-            "delete" => Self::Delete,
-            _ => return None,
-        })
-    }
-
-    /// The verb in the audit log.
-    fn audited(self) -> &'static str {
-        match self {
-            Self::Retry => "job.retry",
-            Self::Cancel => "job.cancel",
-            Self::Delete => "job.delete",
-        }
-    }
-
-    /// What the page says when it is done.
-    fn done(self) -> &'static str {
-        match self {
-            Self::Retry => "retried",
-            Self::Cancel => "cancelled",
-            Self::Delete => "deleted",
-        }
+/// What the page says when it is done.
+fn done_word(verb: Verb) -> &'static str {
+    match verb {
+        Verb::Retry => "retried",
+        Verb::Cancel => "cancelled",
+        Verb::Delete => "deleted",
     }
 }
 
 /// `POST /ops/jobs/act`.
 pub(super) async fn act(State(app): State<App>, posted: Posted) -> Result<Response, Failed> {
     let (session, fields) = (&posted.session, &posted.fields);
-    let sight = Sight::of(session)?;
-    let verb = Verb::read(fields.text("verb")).ok_or_else(|| {
+    let sight = sight_of(session)?;
+    let verb = verb(fields.text("verb")).ok_or_else(|| {
         Refused::field(
             "verb",
             "invalid",
@@ -84,11 +63,8 @@ pub(super) async fn act(State(app): State<App>, posted: Posted) -> Result<Respon
     let mut unmoved = None;
     let mut tx = session.begin(&app).await?;
     for id in &chosen {
-        match one(&mut tx, sight, verb, *id, reason).await {
-            Ok((act, kind)) => {
-                done += 1;
-                audit(&mut tx, &circumstances, verb, (*id, &kind), act, reason).await?;
-            }
+        match ops::job(&mut tx, &circumstances, sight, verb, *id, reason).await {
+            Ok(_) => done += 1,
             Err(Unmoved::Database(error)) => return Err(error.into()),
             Err(other) => unmoved = Some(other),
         }
@@ -100,15 +76,11 @@ pub(super) async fn act(State(app): State<App>, posted: Posted) -> Result<Respon
     }
     // Of one job it is said why; of many, how many it were.
     if let (Some(unmoved), [_]) = (unmoved, chosen.as_slice()) {
-        return Err(match unmoved {
-            Unmoved::Unknown(_) => Refused::NotFound("job"),
-            other => Refused::Illegal(other.to_string()),
-        }
-        .into());
+        return Err(Refused::from(unmoved).into());
     }
     let said = match done {
         0 => "nothing".to_owned(),
-        done => format!("{}.{done}", verb.done()),
+        done => format!("{}.{done}", done_word(verb)),
     };
     // What was deleted has no page to go back to.
     let sent = fields.text("back");
@@ -119,40 +91,4 @@ pub(super) async fn act(State(app): State<App>, posted: Posted) -> Result<Respon
         sent
     };
     Ok(Redirect::to(&back(sent, PATH, &said)).into_response())
-}
-
-/// Does it to one job; says what was done, and to a job of which kind.
-async fn one(
-    tx: &mut Tx,
-    sight: Sight,
-    verb: Verb,
-    id: i64,
-    reason: &str,
-) -> Result<(Act, String), Unmoved> {
-    let found = admin::show(tx, id).await?;
-    let found = found.filter(|found| sight.takes_in(found.job.lane));
-    let found = found.ok_or(Unmoved::Unknown(id))?;
-    let done = match verb {
-        Verb::Retry => admin::retry(tx, id).await,
-        Verb::Cancel => admin::cancel(tx, id, reason).await,
-        Verb::Delete => admin::delete(tx, id).await,
-    };
-    Ok((done?, found.job.kind))
-}
-
-async fn audit(
-    tx: &mut Tx,
-    circumstances: &Circumstances,
-    verb: Verb,
-    (job, kind): (i64, &str),
-    act: Act,
-    reason: &str,
-) -> sqlx::Result<()> {
-    let what = json!({"job": job, "kind": kind, "done": act, "reason": reason});
-    let entry = Entry {
-        id: None,
-        ..Entry::of(verb.audited(), "job", uuid::Uuid::nil())
-    };
-    journal::write(tx, circumstances, entry.after(what)).await?;
-    Ok(())
 }

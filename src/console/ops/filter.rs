@@ -4,7 +4,7 @@ use queue::admin::{Cursor, Filter};
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::Sight;
+use crate::commands::ops::Sight;
 use crate::commands::query::Parameters;
 use crate::commands::{Refused, instant};
 use crate::console::frame::{address, without};
@@ -63,7 +63,7 @@ impl Asked {
             lane: given.parsed::<Uuid>("org", "the id of an organisation"),
             since: None,
             limit: Some(A_PAGE),
-            state: state.clone(),
+            state,
         };
         let asked = Self {
             after: given.cursor::<Cursor>(),
@@ -80,11 +80,8 @@ impl Asked {
             let message = "Must be the `next` of another page";
             return Err(Refused::field("cursor", "invalid", message));
         }
-        let known: &[&str] = if finished { &FINISHED } else { &LIVE };
-        if let Some(state) = state.filter(|state| !known.contains(&state.as_str())) {
-            let message = format!("{state} is none of {}", known.join(", "));
-            return Err(Refused::field("state", "invalid", message));
-        }
+        let checked = asked.filter.check_state();
+        checked.map_err(|why| Refused::field("state", "invalid", why))?;
         Ok(asked)
     }
 

@@ -10,19 +10,17 @@ use queue::admin::{self, JobDetail, Waiting};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::Sight;
 use super::filter::PATH;
 use super::row::{Reader, Row, StateMark};
+use super::{begin, sight_of};
 use crate::app::App;
 use crate::commands::Refused;
 use crate::console::Failed;
 use crate::console::frame::Frame;
 use crate::console::moment::Moment;
 use crate::console::words;
+use crate::web::secrets::{masked, masked_key};
 use crate::web::session::Session;
-
-/// Names of fields that nobody is to read.
-const SECRET: [&str; 5] = ["token", "secret", "password", "email", "phone"];
 
 /// The page.
 #[derive(Debug, Serialize)]
@@ -85,7 +83,7 @@ pub(super) async fn show(
     Path(id): Path<String>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Failed> {
-    let sight = Sight::of(&session)?;
+    let sight = sight_of(&session)?;
     let missing = || Refused::NotFound("job");
     let id: i64 = id.parse().map_err(|_| missing())?;
     let mut tx = session.begin(&app).await?;
@@ -94,7 +92,7 @@ pub(super) async fn show(
     let frame = Frame::new(&mut tx, &session, title, "jobs", &query).await?;
     drop(tx);
 
-    let mut tx = sight.begin(&app, &session).await?;
+    let mut tx = begin(sight, &app, &session).await?;
     let found = admin::show(&mut tx, id).await?;
     let detail = found
         .filter(|found| sight.takes_in(found.job.lane))
@@ -235,71 +233,4 @@ fn steps(detail: &JobDetail, reader: &Reader) -> anyhow::Result<Vec<Step>> {
 
 fn pretty(value: &Value) -> String {
     serde_json::to_string_pretty(&masked(value)).unwrap_or_default()
-}
-
-/// The same without what only the job itself is to know.
-fn masked(value: &Value) -> Value {
-    match value {
-        Value::Object(fields) => fields
-            .iter()
-            .map(|(name, value)| {
-                let value = if is_secret(name) && !value.is_null() {
-                    Value::from("•••")
-                } else {
-                    masked(value)
-                };
-                (name.clone(), value)
-            })
-            .collect(),
-        Value::Array(values) => values.iter().map(masked).collect(),
-        other => other.clone(),
-    }
-}
-
-/// A key without what the payload hides: keys are made of its fields.
-fn masked_key(key: &str, payload: &Value) -> String {
-    let lower = key.to_lowercase();
-    let is_hidden = |secret: &String| !secret.is_empty() && lower.contains(&secret.to_lowercase());
-    if key.contains('@') || secrets(payload).iter().any(is_hidden) {
-        "•••".into()
-    } else {
-        key.to_owned()
-    }
-}
-
-/// The texts of a payload that nobody is to read.
-fn secrets(value: &Value) -> Vec<String> {
-    match value {
-        Value::Object(fields) => fields
-            .iter()
-            .flat_map(|(name, value)| match value {
-                Value::String(text) if is_secret(name) => vec![text.clone()],
-                other => secrets(other),
-            })
-            .collect(),
-        Value::Array(values) => values.iter().flat_map(secrets).collect(),
-        _ => Vec::new(),
-    }
-}
-
-fn is_secret(name: &str) -> bool {
-    let lower = name.to_lowercase();
-    SECRET.iter().any(|word| lower.contains(word))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    #[test]
-    fn nobody_reads_what_is_secret() {
-        let payload = json!({"org": "1", "email": "a@b.test", "auth": [{"accessToken": "x", "n": 1}], "phone": null});
-        let wanted = json!({"org": "1", "email": "•••", "auth": [{"accessToken": "•••", "n": 1}], "phone": null});
-        assert_eq!(masked(&payload), wanted);
-        for hidden in ["a@b.test", "A@B.test:1", "1:x", "c@d.test"] {
-            assert_eq!(masked_key(hidden, &payload), "•••", "{hidden}");
-        }
-        assert_eq!(masked_key("019", &payload), "019");
-    }
 }

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::filter::{Asked, Filters, PATH};
 use super::row::{Reader, Row};
-use super::{Sight, in_time};
+use super::{begin, in_time, sight_of};
 use crate::app::App;
 use crate::console::Failed;
 use crate::console::frame::{Frame, address, without};
@@ -35,7 +35,7 @@ pub(super) async fn list(
     session: Session,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Failed> {
-    let sight = Sight::of(&session)?;
+    let sight = sight_of(&session)?;
     let sent = query.unwrap_or_default();
     let asked = Asked::read(&sent, sight)?;
     if let Some(id) = asked.id {
@@ -45,7 +45,7 @@ pub(super) async fn list(
     let frame = Frame::new(&mut tx, &session, "Jobs", "jobs", &sent).await?;
     drop(tx);
 
-    let mut tx = sight.begin(&app, &session).await?;
+    let mut tx = begin(sight, &app, &session).await?;
     let found = in_time(admin::list(&mut tx, &asked.filter, asked.after).await)?;
     let too_many = found.is_none();
     let (jobs, next) = found.map_or_else(Default::default, |found| (found.items, found.next));

@@ -8,7 +8,7 @@ use domain::store::mail_ledger;
 use jobs::SendMail;
 use queue::Job;
 use queue::admin::{
-    self, DatabaseRow, FailingRow, FailureRow, MinuteRow, NodeRow, QueueRow, ScheduleRow, Share,
+    self, DatabaseRow, FailingRow, FailureRow, MinuteRow, NodeRow, QueueRow, Share,
 };
 use serde::Serialize;
 use sqlx::PgConnection;
@@ -17,7 +17,8 @@ use super::alarm::{Alarm, Facts};
 use super::chart::Chart;
 use super::filter::PATH;
 use super::row::Reader;
-use super::{Sight, in_time};
+use super::schedules::Schedule;
+use super::{begin, in_time, sight_of};
 use crate::app::App;
 use crate::console::Failed;
 use crate::console::frame::Frame;
@@ -97,16 +98,6 @@ struct Worker {
 }
 
 #[derive(Debug, Serialize)]
-struct Schedule {
-    #[serde(flatten)]
-    row: ScheduleRow,
-    last: Option<Moment>,
-    next: Option<Moment>,
-    /// By how much the last tick was late.
-    late: Option<String>,
-}
-
-#[derive(Debug, Serialize)]
 struct Database {
     #[serde(flatten)]
     row: DatabaseRow,
@@ -120,7 +111,7 @@ pub(super) async fn show(
     session: Session,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Failed> {
-    let sight = Sight::of(&session)?;
+    let sight = sight_of(&session)?;
     let query = query.unwrap_or_default();
     let mut tx = session.begin(&app).await?;
     let frame = Frame::new(&mut tx, &session, "Now", "now", &query).await?;
@@ -132,7 +123,7 @@ pub(super) async fn show(
         lane: sight.lane,
     };
     let whole = sight.lane.is_none();
-    let mut tx = sight.begin(&app, &session).await?;
+    let mut tx = begin(sight, &app, &session).await?;
     let minutes = in_time(admin::rates(&mut tx, share).await)?;
     let mut facts = if whole {
         machinery(&mut tx).await?
@@ -197,7 +188,7 @@ fn page(
             seen: span(row.seen_seconds_ago),
             row,
         }),
-        schedules: all(facts.schedules, |row| schedule(row, reader)),
+        schedules: all(facts.schedules, |row| Schedule::of(row, reader)),
         database: facts.database.map(|row| Database {
             size: size(row.bytes),
             oldest: row.oldest_transaction_seconds.map(span),
@@ -209,16 +200,6 @@ fn page(
 
 fn all<Row, Shown>(rows: Vec<Row>, shown: impl Fn(Row) -> Shown) -> Vec<Shown> {
     rows.into_iter().map(shown).collect()
-}
-
-fn schedule(row: ScheduleRow, reader: &Reader) -> Schedule {
-    let fired_and_due = row.last_fired.zip(row.last_due);
-    Schedule {
-        last: row.last_due.map(|at| reader.moment(at)),
-        next: row.next_due.map(|at| reader.moment(at)),
-        late: fired_and_due.map(|(fired, due)| span((fired - due).as_seconds_f64())),
-        row,
-    }
 }
 
 /// How the queues, workers, schedules and the database are.

@@ -92,6 +92,14 @@ impl Reader {
         Moment::of(at, self.now, self.zone)
     }
 
+    /// The org of a lane by name, or by its id if the name is not known.
+    pub(super) fn org(&self, lane: Option<Uuid>) -> Option<String> {
+        lane.map(|lane| {
+            let name = self.orgs.get(&lane).cloned();
+            name.unwrap_or_else(|| lane.to_string())
+        })
+    }
+
     pub(super) fn row(&self, job: &JobRow) -> Row {
         let finished = job.finished_at;
         let waits = matches!(&*job.state, "ready" | "parked" | "held");
@@ -113,10 +121,7 @@ impl Reader {
             kind: job.kind.clone(),
             queue: job.queue.clone(),
             state: StateMark::of(&job.state),
-            org: job.lane.map(|lane| {
-                let name = self.orgs.get(&lane).cloned();
-                name.unwrap_or_else(|| lane.to_string())
-            }),
+            org: self.org(job.lane),
             attempt: job.attempt,
             max_attempts: job.max_attempts,
             priority: job.priority,

@@ -22,6 +22,8 @@ pub struct ApiKey {
     pub scopes: Vec<String>,
     /// Whose work it does; it sees what they see.
     pub acts_as: Option<Member>,
+    /// Whether that person runs the platform, not only an org on it.
+    pub operator: bool,
     /// Roughly when it was last used.
     pub last_used_at: Option<Timestamp>,
 }
@@ -43,13 +45,14 @@ pub async fn find_by_hash(
         last_used_at: Option<Timestamp>,
         acts_as_user_id: Option<UserId>,
         role: Option<Role>,
+        operator: bool,
         visibility: Visibility,
         spaces: Vec<SpaceId>,
     }
     let found: Option<Row> = sqlx::query_as(
         r#"
         SELECT key.id, key.org_id, key.prefix, key.secret_hash, key.scopes, key.last_used_at, key.acts_as_user_id,
-            member.role, org.lead_visibility AS visibility,
+            member.role, coalesce(account.is_platform_admin, false) AS operator, org.lead_visibility AS visibility,
             ARRAY(SELECT space_id FROM space_members
                 WHERE org_id = key.org_id AND user_id = key.acts_as_user_id) AS spaces
         FROM api_keys key
@@ -80,6 +83,7 @@ pub async fn find_by_hash(
         prefix: row.prefix,
         secret_hash: row.secret_hash,
         scopes: row.scopes,
+        operator: row.operator,
         last_used_at: row.last_used_at,
     }))
 }

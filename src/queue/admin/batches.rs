@@ -16,6 +16,7 @@ const CHUNK: i64 = 1000;
 
 /// A batch and how far it has got.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, sqlx::FromRow)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct BatchRow {
     /// Its id.
     pub id: i64,

@@ -31,12 +31,25 @@ pub struct DeadFilter {
     pub since: Option<DateTime<Utc>>,
 }
 
+impl DeadFilter {
+    /// Whether it means every dead letter there is, which whoever changes something has to ask for.
+    pub fn is_everything(&self) -> bool {
+        self.kind.is_none()
+            && self.fingerprint.is_none()
+            && self.queue.is_none()
+            && self.lane.is_none()
+            && self.since.is_none()
+    }
+}
+
 /// Dead letters of one cause.
 #[derive(Debug, Clone, Serialize, sqlx::FromRow)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct FailureRow {
     /// The kind of job.
     pub kind: String,
     /// What their errors have in common; none of those that died before fingerprints were kept.
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
     pub fingerprint: Option<Fingerprint>,
     /// The last one's error, without numbers, ids and what is in quotation marks.
     pub error: String,
@@ -63,6 +76,7 @@ pub struct Redrive {
 
 /// What running dead letters again did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Redriven {
     /// Letters that are jobs again.
     pub retried: u64,

@@ -13,6 +13,7 @@ use crate::store::ruled;
 
 /// Why a job is where it is; the first that holds.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "because", rename_all = "snake_case")]
 pub enum Waiting {
     /// There is none of this id.

@@ -31,6 +31,28 @@ pub struct Filter {
     pub limit: Option<i64>,
 }
 
+/// The states of live jobs.
+pub const LIVE_STATES: [&str; 5] = ["ready", "scheduled", "running", "parked", "held"];
+/// The states in which finished jobs are kept.
+pub const FINISHED_STATES: [&str; 4] = ["completed", "skipped", "discarded", "cancelled"];
+
+impl Filter {
+    /// Whether there can be jobs in the state that it names, or what is wrong with it.
+    pub fn check_state(&self) -> Result<(), String> {
+        let known: &[&str] = if self.finished {
+            &FINISHED_STATES
+        } else {
+            &LIVE_STATES
+        };
+        match self.state.as_deref() {
+            Some(state) if !known.contains(&state) => {
+                Err(format!("{state} is none of {}", known.join(", ")))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
 /// Where a page ends and the next one starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cursor {
@@ -51,6 +73,7 @@ pub struct Listing {
 
 /// A job in a list.
 #[derive(Debug, Clone, Serialize, sqlx::FromRow)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct JobRow {
     /// Its id.
     pub id: i64,
@@ -82,6 +105,7 @@ pub struct JobRow {
 
 /// A job with all that is known of it.
 #[derive(Debug, Clone, Serialize, sqlx::FromRow)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct JobDetail {
     /// What a list says of it.
     #[sqlx(flatten)]

@@ -32,8 +32,23 @@ impl Serialize for Counted {
     }
 }
 
+#[cfg(feature = "openapi")]
+impl utoipa::ToSchema for Counted {}
+
+#[cfg(feature = "openapi")]
+impl utoipa::PartialSchema for Counted {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+        utoipa::openapi::schema::OneOfBuilder::new()
+            .item(i64::schema())
+            .item(String::schema())
+            .description(Some("A number up to 10000, else the text `10,000+`"))
+            .into()
+    }
+}
+
 /// A queue at a glance.
 #[derive(Debug, Clone, Serialize, sqlx::FromRow)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct QueueRow {
     /// Its name.
     pub name: String,

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use sqlx::{Connection, PgConnection};
 
 use super::question;
-use crate::rule::{Limits, LimitsError, Rate, Rule, Scope};
+use crate::rule::{Limits, LimitsChange, LimitsError, Rate, Rule, Scope};
 use crate::store::CHANNEL;
 
 /// Why a rule could not be changed.
@@ -90,6 +90,8 @@ pub async fn change_rule(
             .to_string(),
         _ => name.to_owned(),
     };
+    // The database is not asked about what can be no name.
+    Limits::default().check(scope, &name)?;
     let mut tx = db.begin().await?;
     sqlx::query("SELECT pg_advisory_xact_lock(hashtextextended($1 || ' ' || $2, 0))")
         .bind(scope)
@@ -163,10 +165,10 @@ async fn write(
 
 /// Lets no job of `name` start until it is resumed.
 pub async fn pause(db: &mut PgConnection, scope: Scope, name: &str) -> Result<Limits, RuleError> {
-    change_rule(db, scope, name, |limits| limits.paused = true).await
+    change_rule(db, scope, name, |limits| LimitsChange::PAUSE.apply(limits)).await
 }
 
 /// Lets the jobs of `name` start again; its other limits stay.
 pub async fn resume(db: &mut PgConnection, scope: Scope, name: &str) -> Result<Limits, RuleError> {
-    change_rule(db, scope, name, |limits| limits.paused = false).await
+    change_rule(db, scope, name, |limits| LimitsChange::RESUME.apply(limits)).await
 }

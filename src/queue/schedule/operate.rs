@@ -1,14 +1,16 @@
 //! What ops can do with schedules.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 use sqlx::{Connection, PgConnection};
 
 use super::ledger::{self, Cause};
-use super::{Cadence, Schedule, UnknownCadence};
+use super::{Cadence, Schedule, ScheduleError, UnknownCadence};
+use crate::maintenance::TICKS_KEPT;
 
 /// A schedule as people see it.
 #[derive(Debug, Clone, Serialize, sqlx::FromRow)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ScheduleRow {
     /// Its name.
     pub name: String,
@@ -96,7 +98,8 @@ pub async fn resume(db: &mut PgConnection, name: &str) -> Result<bool, ResumeErr
     Ok(true)
 }
 
-/// Fires once now, whatever the cadence says, and leaves the cadence alone; gives the nominal time, which is now.
+/// Fires once now, whatever the cadence says and also while it is paused, and leaves the plan alone; gives the nominal
+/// time, which is now.
 pub async fn run_now(db: &mut PgConnection, schedule: &Schedule) -> anyhow::Result<DateTime<Utc>> {
     let mut tx = db.begin().await?;
     let now = now(&mut tx).await?;
@@ -107,45 +110,78 @@ pub async fn run_now(db: &mut PgConnection, schedule: &Schedule) -> anyhow::Resu
     Ok(now)
 }
 
+/// More ticks are filled in in steps.
+pub const MOST_FILLED: usize = 10_000;
+
+/// Why ticks were not filled in.
+#[derive(Debug, thiserror::Error)]
+pub enum BackfillError {
+    /// It ends before it begins.
+    #[error("to: is before from; nothing falls due in between")]
+    Backwards,
+    /// What fired then is no longer known, and would fire again.
+    #[error("from: is more than {} days ago, and what fired then is no longer known", TICKS_KEPT - 1)]
+    TooOld,
+    /// So many are not done in one transaction.
+    #[error(
+        "to: more than {MOST_FILLED} ticks did not fire until then; choose an earlier instant, then go on from there"
+    )]
+    TooMany,
+    /// The schedule makes no sense.
+    #[error(transparent)]
+    Schedule(#[from] ScheduleError),
+    /// What was to fire could not be written.
+    #[error("{0:#}")]
+    Fire(anyhow::Error),
+    /// The database refused.
+    #[error(transparent)]
+    Database(#[from] sqlx::Error),
+}
+
 /// The ticks in `from..=to`, up to now, that never fired.
 pub async fn backfill_preview(
     db: &mut PgConnection,
     schedule: &Schedule,
     from: DateTime<Utc>,
     to: DateTime<Utc>,
-) -> anyhow::Result<Vec<DateTime<Utc>>> {
-    /// More is asked for in steps.
-    const MOST: usize = 10_000;
+) -> Result<Vec<DateTime<Utc>>, BackfillError> {
     let cadence = schedule.cadence()?;
-    let to = to.min(now(db).await?);
+    let now = now(db).await?;
+    if to < from {
+        return Err(BackfillError::Backwards);
+    }
+    if from < now - TimeDelta::days(i64::from(TICKS_KEPT - 1)) {
+        return Err(BackfillError::TooOld);
+    }
+    let to = to.min(now);
     let fired = ledger::ticks(db, &schedule.name, from, to).await?;
     let mut missing = Vec::new();
-    let mut at = from - chrono::TimeDelta::nanoseconds(1);
+    let mut at = from - TimeDelta::nanoseconds(1);
     while let Some(next) = cadence.next(at).filter(|next| *next <= to) {
         if fired.binary_search(&next).is_err() {
             missing.push(next);
         }
-        anyhow::ensure!(
-            missing.len() <= MOST,
-            "more than {MOST} ticks; choose a shorter span"
-        );
+        if missing.len() > MOST_FILLED {
+            return Err(BackfillError::TooMany);
+        }
         at = next;
     }
     Ok(missing)
 }
 
-/// Fires the ticks in `from..=to` that never fired, in one transaction, in order.
+/// Fires the ticks in `from..=to`, up to now, that never fired, in one transaction, in order; also while it is paused.
 pub async fn backfill(
     db: &mut PgConnection,
     schedule: &Schedule,
     from: DateTime<Utc>,
     to: DateTime<Utc>,
-) -> anyhow::Result<Vec<DateTime<Utc>>> {
+) -> Result<Vec<DateTime<Utc>>, BackfillError> {
     let mut tx = db.begin().await?;
     let mut fired = Vec::new();
     for due in backfill_preview(&mut tx, schedule, from, to).await? {
         if ledger::write_tick(&mut tx, &schedule.name, due, Cause::Backfill).await? {
-            (schedule.fire)(&mut tx, due).await?;
+            let written = (schedule.fire)(&mut tx, due).await;
+            written.map_err(BackfillError::Fire)?;
             fired.push(due);
         }
     }

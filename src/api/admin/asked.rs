@@ -1,0 +1,32 @@
+//! What a request asks for in its body; an empty one asks for nothing in particular.
+
+use axum::extract::{FromRequest, Request};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::api::json::JsonObject;
+use crate::app::App;
+use crate::commands::Refused;
+use crate::web::problem::Problem;
+
+/// What the database cannot keep, as JSON writes it.
+const NUL: &[u8] = b"\\u0000";
+
+/// The body as `T`.
+#[derive(Debug)]
+pub(super) struct Asked<T>(pub(super) T);
+
+impl<T: DeserializeOwned> FromRequest<App> for Asked<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
+        let body = JsonObject::or_empty(request, app).await?;
+        if body.bytes.windows(NUL.len()).any(|part| part == NUL) {
+            let why = "Must have no NUL character";
+            return Err(Refused::field("body", "invalid", why).into());
+        }
+        let read = serde_json::from_value(Value::Object(body.object));
+        read.map(Self)
+            .map_err(|error| Refused::field("body", "invalid", error.to_string()).into())
+    }
+}

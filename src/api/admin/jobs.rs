@@ -1,0 +1,209 @@
+//! Jobs: page by page, one whole, run again, called off.
+
+use axum::Json;
+use axum::extract::{Path, RawQuery, State};
+use queue::admin::{self, Act, Cursor, Filter, JobDetail, JobRow, Waiting};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::asked::Asked;
+use crate::api::caller::Caller;
+use crate::app::App;
+use crate::commands::Refused;
+use crate::commands::ops::{self, Verb};
+use crate::commands::query::Parameters;
+use crate::web::cursor::{self, Page};
+use crate::web::problem::Problem;
+use crate::web::secrets::{masked, masked_key};
+
+/// Longest reason, in characters.
+const LONGEST: usize = 500;
+
+pub(super) fn router() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(list))
+        .routes(routes!(show))
+        .routes(routes!(retry))
+        .routes(routes!(cancel))
+}
+
+/// A job whole, and why it waits.
+#[derive(Debug, Serialize, ToSchema)]
+struct Job {
+    #[serde(flatten)]
+    detail: JobDetail,
+    /// Why it is where it is.
+    waiting: Waiting,
+}
+
+/// What was done to a job.
+#[derive(Debug, Serialize, ToSchema)]
+struct Done {
+    /// The job; one that runs again has a new id.
+    id: i64,
+    /// `retried`, `hastened`, `cancelled` or `cancelling`: it runs and is asked to stop.
+    done: &'static str,
+}
+
+/// Why a job is called off.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+struct Reason {
+    /// For the audit log, and for whoever looks at the job later; up to 500 characters are kept.
+    reason: Option<String>,
+}
+
+/// List jobs
+///
+/// Newest first. Follow `next` until it is null.
+#[utoipa::path(
+    get, path = "/api/v1/admin/jobs", operation_id = "list_jobs", tag = "admin",
+    params(
+        ("finished" = Option<bool>, Query, description = "Finished jobs instead of live ones"),
+        ("queue" = Option<String>, Query, description = "Of this queue"),
+        ("kind" = Option<String>, Query, description = "Of this kind"),
+        ("state" = Option<String>, Query, description = "ready, scheduled, running, parked or held; of finished ones completed, skipped, discarded or cancelled"),
+        ("org" = Option<uuid::Uuid>, Query, description = "Of this org"),
+        ("limit" = Option<u32>, Query, description = "1 to 200, 50 without it"),
+        ("cursor" = Option<String>, Query, description = "`next` of the page before"),
+    ),
+    responses(
+        (status = 200, body = Page<JobRow>),
+        (status = "default", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+async fn list(
+    State(app): State<App>,
+    caller: Caller,
+    RawQuery(query): RawQuery,
+) -> Result<Json<Page<JobRow>>, Problem> {
+    let sight = caller.may_look_after()?;
+    let mut given = Parameters::parse(query.as_deref().unwrap_or_default());
+    let org = given.parsed("org", "the id of an org");
+    let after = given.moment().map(|(at, id)| Cursor { at, id });
+    let filter = Filter {
+        finished: given.flag("finished"),
+        queue: given.text("queue"),
+        kind: given.text("kind"),
+        state: given.text("state"),
+        lane: sight.lane.or(org),
+        since: None,
+        limit: i64::try_from(given.limit()).ok(),
+    };
+    given.finish()?;
+    filter
+        .check_state()
+        .map_err(|why| Refused::field("state", "invalid", why))?;
+    let mut tx = caller.begin(&app).await?;
+    let found = admin::list(&mut tx, &filter, after).await;
+    let found = found.map_err(Refused::from)?;
+    Ok(Json(Page {
+        items: found.items,
+        next: found.next.map(|next| cursor::encode(&(next.at, next.id))),
+    }))
+}
+
+/// Show a job
+///
+/// With its errors, what its attempts wrote, and why it waits. What is secret in its payload is masked.
+#[utoipa::path(
+    get, path = "/api/v1/admin/jobs/{id}", operation_id = "show_job", tag = "admin", params(("id" = i64, Path)),
+    responses(
+        (status = 200, body = Job),
+        (status = "default", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+async fn show(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<Json<Job>, Problem> {
+    let sight = caller.may_look_after()?;
+    let id = job_id(&id)?;
+    let mut tx = caller.begin(&app).await?;
+    let found = admin::show(&mut tx, id).await.map_err(Refused::from)?;
+    let mut detail = found
+        .filter(|found| sight.takes_in(found.job.lane))
+        .ok_or(Refused::NotFound("job"))?;
+    let waiting = admin::explain(&mut tx, id).await.map_err(Refused::from)?;
+    let key = detail.unique_key.as_deref();
+    detail.unique_key = key.map(|key| masked_key(key, &detail.payload));
+    detail.payload = masked(&detail.payload);
+    detail.progress = detail.progress.as_ref().map(masked);
+    detail.result = detail.result.as_ref().map(masked);
+    Ok(Json(Job { detail, waiting }))
+}
+
+/// Run a job again
+///
+/// A finished one runs again under a new id, a scheduled one now.
+#[utoipa::path(
+    post, path = "/api/v1/admin/jobs/{id}/retry", operation_id = "retry_job", tag = "admin", params(("id" = i64, Path)),
+    responses(
+        (status = 200, body = Done),
+        (status = 409, body = Problem, content_type = "application/problem+json", description = "It is running, waits for a worker already, or a live job has its key"),
+        (status = "default", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+async fn retry(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<String>,
+    Asked(given): Asked<Reason>,
+) -> Result<Json<Done>, Problem> {
+    act(&app, &caller, Verb::Retry, &id, given).await
+}
+
+/// Cancel a job
+///
+/// One that waits will not run; one that runs is asked to stop.
+#[utoipa::path(
+    post, path = "/api/v1/admin/jobs/{id}/cancel", operation_id = "cancel_job", tag = "admin", params(("id" = i64, Path)),
+    request_body = Reason,
+    responses(
+        (status = 200, body = Done),
+        (status = 409, body = Problem, content_type = "application/problem+json", description = "It is finished"),
+        (status = "default", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+async fn cancel(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<String>,
+    Asked(given): Asked<Reason>,
+) -> Result<Json<Done>, Problem> {
+    act(&app, &caller, Verb::Cancel, &id, given).await
+}
+
+async fn act(
+    app: &App,
+    caller: &Caller,
+    verb: Verb,
+    id: &str,
+    given: Reason,
+) -> Result<Json<Done>, Problem> {
+    let sight = caller.may_operate()?;
+    let id = job_id(id)?;
+    let given = given.reason.unwrap_or_else(|| "over the API".to_owned());
+    let kept = given.chars().filter(|letter| *letter != '\0');
+    let reason: String = kept.take(LONGEST).collect();
+    let mut tx = caller.begin(app).await?;
+    let done = ops::job(&mut tx, &caller.act(app), sight, verb, id, &reason).await;
+    let done = done.map_err(Refused::from)?;
+    tx.commit().await.map_err(Refused::from)?;
+    app.wake.notify();
+    let (id, done) = match done {
+        Act::Retried(new) => (new, "retried"),
+        Act::Hastened => (id, "hastened"),
+        Act::Cancelled => (id, "cancelled"),
+        Act::Cancelling => (id, "cancelling"),
+        Act::Deleted => (id, "deleted"),
+    };
+    Ok(Json(Done { id, done }))
+}
+
+fn job_id(text: &str) -> Result<i64, Refused> {
+    text.parse().map_err(|_| Refused::NotFound("job"))
+}

@@ -1,0 +1,96 @@
+//! Jobs that belong together, and how far they have got.
+
+use axum::extract::{RawQuery, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use queue::admin::{self, BatchFilter, BatchRow};
+use serde::Serialize;
+
+use super::row::Reader;
+use super::{begin, in_time, sight_of};
+use crate::app::App;
+use crate::commands::query::Parameters;
+use crate::console::Failed;
+use crate::console::frame::{Frame, address, without};
+use crate::console::moment::Moment;
+use crate::web::cursor;
+use crate::web::session::Session;
+
+/// Where the page is.
+const PATH: &str = "/ops/batches";
+
+/// The page.
+#[derive(Debug, Serialize)]
+struct BatchesPage {
+    frame: Frame,
+    /// Whether all orgs are looked at.
+    whole: bool,
+    batches: Vec<Row>,
+    /// Whether the database gave up looking.
+    too_many: bool,
+    unfinished: bool,
+    first: Option<String>,
+    next: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Row {
+    #[serde(flatten)]
+    row: BatchRow,
+    org: Option<String>,
+    /// Jobs that have ended.
+    ended: i64,
+    created: Moment,
+    completed: Option<Moment>,
+}
+
+/// `GET /ops/batches`.
+pub(super) async fn list(
+    State(app): State<App>,
+    session: Session,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Failed> {
+    let sight = sight_of(&session)?;
+    let sent = query.unwrap_or_default();
+    let mut given = Parameters::parse(&without(&sent, &["said"]));
+    let (unfinished, below) = (given.flag("unfinished"), given.cursor::<i64>());
+    given.finish()?;
+    let mut tx = session.begin(&app).await?;
+    let frame = Frame::new(&mut tx, &session, "Batches", "batches", &sent).await?;
+    drop(tx);
+
+    let mut tx = begin(sight, &app, &session).await?;
+    let filter = BatchFilter {
+        unfinished,
+        lane: sight.lane,
+        limit: None,
+    };
+    let found = in_time(admin::batches(&mut tx, filter, below).await)?;
+    let too_many = found.is_none();
+    let (rows, next) = found.map_or_else(Default::default, |found| (found.items, found.next));
+    let lanes = rows.iter().filter_map(|batch| batch.lane);
+    let reader = Reader::new(&mut tx, app.clock.now(), session.zone, lanes).await?;
+    let clean = without(&sent, &["said", "cursor"]);
+    let batches = rows.into_iter().map(|row| Row {
+        org: reader.org(row.lane),
+        ended: row.total - row.remaining,
+        created: reader.moment(row.created_at),
+        completed: row.completed_at.map(|at| reader.moment(at)),
+        row,
+    });
+    let page = BatchesPage {
+        batches: batches.collect(),
+        whole: sight.lane.is_none(),
+        too_many,
+        unfinished,
+        first: below.map(|_| address(PATH, &clean)),
+        next: next.map(|next| {
+            let query = format!("{clean}&cursor={}", cursor::encode(&next));
+            address(PATH, query.trim_start_matches('&'))
+        }),
+        frame,
+    };
+    Ok(app
+        .views
+        .page(StatusCode::OK, "console/ops/batches.html", &page))
+}
