@@ -27,21 +27,9 @@ pub(super) fn pool(url: &str) -> sqlx::Result<PgPool> {
 
 /// Makes what jobs write to.
 pub(super) async fn prepare(db: &mut PgConnection) -> sqlx::Result<()> {
-    sqlx::raw_sql(
-        r#"
-        CREATE SCHEMA chaos;
-        CREATE TABLE chaos.effect (
-            place bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, -- in the order of commits, for each job
-            number bigint NOT NULL,                                -- the job, as the observer knows it
-            epoch int NOT NULL,                                    -- the claim that it was written under
-            believed_at timestamptz NOT NULL,                      -- by the clock of its process
-            at timestamptz NOT NULL DEFAULT now(),                 -- by that of the database
-            filling text NOT NULL                                  -- takes room
-        )
-        "#,
-    )
-    .execute(db)
-    .await?;
+    sqlx::raw_sql(include_str!("store/schema.sql"))
+        .execute(db)
+        .await?;
     Ok(())
 }
 

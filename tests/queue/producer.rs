@@ -296,7 +296,11 @@ async fn closing_writes_what_was_taken_and_takes_nothing_more() {
 async fn a_connection_that_breaks_in_the_commit_leaves_it_open_and_sends_nothing_twice() {
     let world = World::new().await;
     let line = Line::to(world.database_url()).await;
-    let through = PgPoolOptions::new().connect_lazy(&line.url).unwrap();
+    // One connection, on which the statement is known: on a new one it would wait before it can be sent.
+    let through = PgPoolOptions::new()
+        .max_connections(1)
+        .connect_lazy(&line.url)
+        .unwrap();
     let producer = producer(&through);
     producer.enqueue(&note("before")).await.unwrap();
     let mut tx = world.pool.begin().await.unwrap();
