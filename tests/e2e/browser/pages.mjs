@@ -56,6 +56,10 @@ export async function pages({ ready: { url, org_id: org }, links }, lead) {
         now: [owner, "/ops"],
         jobs: [owner, "/ops/jobs?finished=true"],
         job: [owner, job],
+        dead: [owner, "/ops/dead"],
+        batches: [owner, "/ops/batches"],
+        limits: [owner, "/ops/limits"],
+        schedules: [owner, "/ops/schedules"],
         "wrong-jobs": [owner, "/ops/jobs?state=best"],
       };
       for (const [name, [tab, path]] of Object.entries(seen)) {
