@@ -5,6 +5,7 @@ mod batches;
 mod cancel;
 pub mod cast;
 mod checkpoints;
+mod claims;
 mod cost;
 mod counts;
 mod dead;

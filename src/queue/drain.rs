@@ -145,6 +145,7 @@ pub async fn drain<Ctx: Clone + Send + Sync + 'static>(
     }
     let mut db = pool.acquire().await?;
     node::resign(&mut db, node).await?;
+    node::bury(&mut db).await?;
     Ok(drained)
 }
 

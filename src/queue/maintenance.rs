@@ -103,7 +103,7 @@ async fn forget_nodes(db: &mut PgConnection) -> sqlx::Result<u64> {
         r#"
         DELETE FROM queue.node n
         WHERE n.lease_until < now() - interval '1 hour'
-            AND NOT EXISTS (SELECT FROM queue.job j WHERE j.state = 2 AND j.lease_by = n.id)
+            AND NOT EXISTS (SELECT FROM queue.claim c WHERE c.node = n.id)
         "#,
     )
     .execute(db)

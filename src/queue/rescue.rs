@@ -62,6 +62,13 @@ impl Rescue {
             back += self.take_back(db).await?;
         }
         back += self.give_back(db, seen.claims.into_pairs()).await?;
+        let ended = self.desk.claims.take_ended();
+        if !ended.is_empty() {
+            claim::forget(db, &ended).await?;
+        }
+        if let Some(node) = node.filter(|_| seen.old) {
+            node::tidy(db, node, age).await?;
+        }
         if seen.parked {
             back += claim::unpark(db, &self.kinds, &self.versions).await?;
         }

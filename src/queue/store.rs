@@ -47,7 +47,7 @@ pub(crate) async fn lock_claim(
         r#"
         SELECT cancel_reason IS NOT NULL
         FROM queue.job
-        WHERE id = $1 AND epoch = $2 AND state = 2
+        WHERE id = $1 AND epoch = $2 AND lease_by IS NOT NULL
         FOR UPDATE
         "#,
     )
@@ -69,7 +69,7 @@ pub(crate) async fn release_key(
     epoch: i32,
 ) -> sqlx::Result<bool> {
     let done = sqlx::query(
-        "UPDATE queue.job SET unique_key = NULL WHERE id = $1 AND epoch = $2 AND state = 2",
+        "UPDATE queue.job SET unique_key = NULL WHERE id = $1 AND epoch = $2 AND lease_by IS NOT NULL",
     )
     .bind(job)
     .bind(epoch)
@@ -86,7 +86,7 @@ pub(crate) async fn note_progress(
     progress: &str,
 ) -> sqlx::Result<bool> {
     let done = sqlx::query(
-        "UPDATE queue.job SET progress = $3::text::jsonb WHERE id = $1 AND epoch = $2 AND state = 2",
+        "UPDATE queue.job SET progress = $3::text::jsonb WHERE id = $1 AND epoch = $2 AND lease_by IS NOT NULL",
     )
     .bind(job)
     .bind(epoch)

@@ -11,17 +11,23 @@ use crate::harness::World;
 
 const READY: i16 = 0;
 const SCHEDULED: i16 = 1;
-const RUNNING: i16 = 2;
+/// Ready, and leased.
+const RUNNING: i16 = -1;
 const PARKED: i16 = 3;
 
 /// A live job of the queue `mail`.
 async fn job(db: &mut PgConnection, state: i16, key: Option<&str>) -> i64 {
     sqlx::query_scalar(
         r#"
-        INSERT INTO queue.job (queue, kind, payload, state, run_at, max_attempts, lease_by, unique_key)
-        VALUES ('mail', 'send_mail', '{"n": 1}', $1, now() + $1 * interval '1 hour', 3,
-            CASE WHEN $1 = 2 THEN 7 END, $2)
-        RETURNING id
+        WITH made AS (
+            INSERT INTO queue.job (queue, kind, payload, state, run_at, max_attempts, lease_by, started_at, unique_key)
+            VALUES ('mail', 'send_mail', '{"n": 1}', greatest($1, 0), now() + $1 * interval '1 hour', 3,
+                CASE WHEN $1 < 0 THEN 7 END, CASE WHEN $1 < 0 THEN now() END, $2)
+            RETURNING id, lease_by
+        ), noted AS (
+            INSERT INTO queue.claim (node, number, jobs) SELECT lease_by, id, ARRAY[id] FROM made WHERE lease_by IS NOT NULL
+        )
+        SELECT id FROM made
         "#,
     )
     .bind(state)

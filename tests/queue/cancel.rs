@@ -176,8 +176,9 @@ async fn a_job_of_a_dead_process_is_not_run_again() {
     sqlx::raw_sql(
         "INSERT INTO queue.node (host, pid, version, queues, kinds, lease_until)
          VALUES ('gone', 1, '0', '{stage}', '{act}', now() - interval '1 second');
-         UPDATE queue.job SET state = 2, attempt = 1, epoch = 1, started_at = now(),
-            lease_by = (SELECT max(id) FROM queue.node)",
+         UPDATE queue.job SET attempt = 1, epoch = 1, started_at = now(), lease_by = (SELECT max(id) FROM queue.node);
+         INSERT INTO queue.claim (node, number, at, jobs)
+         SELECT lease_by, 1, started_at, array_agg(id) FROM queue.job GROUP BY lease_by, started_at",
     )
     .execute(&world.pool)
     .await
@@ -198,9 +199,11 @@ async fn jobs_of_a_dead_process_come_back_apart_from_each_other() {
     sqlx::raw_sql(
         "INSERT INTO queue.node (host, pid, version, queues, kinds, lease_until)
          VALUES ('gone', 1, '0', '{lost}', '{act}', now() - interval '1 second');
-         INSERT INTO queue.job (queue, kind, payload, max_attempts, state, attempt, epoch, started_at, lease_by)
-         SELECT 'lost', 'act', '\"Skip\"', 3, 2, 1, 1, now(), (SELECT max(id) FROM queue.node)
-         FROM generate_series(1, 100)",
+         INSERT INTO queue.job (queue, kind, payload, max_attempts, attempt, epoch, started_at, lease_by)
+         SELECT 'lost', 'act', '\"Skip\"', 3, 1, 1, now(), (SELECT max(id) FROM queue.node)
+         FROM generate_series(1, 100);
+         INSERT INTO queue.claim (node, number, at, jobs)
+         SELECT lease_by, 1, started_at, array_agg(id) FROM queue.job GROUP BY lease_by, started_at",
     )
     .execute(&world.pool)
     .await
@@ -208,7 +211,7 @@ async fn jobs_of_a_dead_process_come_back_apart_from_each_other() {
     let running = worker(&world, &Stage::default(), 1).await;
     until(
         &world.pool,
-        "SELECT NOT EXISTS (SELECT FROM queue.job WHERE state = 2)",
+        "SELECT NOT EXISTS (SELECT FROM queue.job WHERE lease_by IS NOT NULL)",
     )
     .await;
     running.stop(GRACE).await;

@@ -165,8 +165,9 @@ async fn waiting(world: &World, job: &impl Job) -> JobId {
     enqueue(&mut db, job).await.unwrap().id()
 }
 
-const RUNS: &str = "SELECT EXISTS (SELECT FROM queue.job WHERE state = 2)";
-const RUNS_AGAIN: &str = "SELECT EXISTS (SELECT FROM queue.job WHERE state = 2 AND epoch = 2)";
+const RUNS: &str = "SELECT EXISTS (SELECT FROM queue.job WHERE lease_by IS NOT NULL)";
+const RUNS_AGAIN: &str =
+    "SELECT EXISTS (SELECT FROM queue.job WHERE lease_by IS NOT NULL AND epoch = 2)";
 const NONE_LEFT: &str = "SELECT NOT EXISTS (SELECT FROM queue.job)";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

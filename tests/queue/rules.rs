@@ -158,7 +158,7 @@ async fn a_limit_of_a_queue_holds_over_all_processes_and_is_lifted_while_they_ru
     .await;
     until(
         &world.pool,
-        "SELECT count(*) = 3 FROM queue.job WHERE state = 2",
+        "SELECT count(*) = 3 FROM queue.job WHERE lease_by IS NOT NULL",
     )
     .await;
     let mut db = world.pool.acquire().await.unwrap();
@@ -171,7 +171,7 @@ async fn a_limit_of_a_queue_holds_over_all_processes_and_is_lifted_while_they_ru
     limit(&world, Scope::Queue, "load", Limits::default()).await;
     until(
         &world.pool,
-        "SELECT count(*) = 6 FROM queue.job WHERE state = 2",
+        "SELECT count(*) = 6 FROM queue.job WHERE lease_by IS NOT NULL",
     )
     .await;
     scene.tell(6);
@@ -282,9 +282,11 @@ async fn a_slot_is_free_again_after_the_process_that_had_it_died() {
         r#"
         INSERT INTO queue.node (host, pid, version, queues, kinds, lease_until)
             VALUES ('gone', 1, '0', '{load}', '{load}', now() - interval '1 hour');
-        INSERT INTO queue.job (queue, kind, state, payload, max_attempts, attempt, epoch, lease_by, started_at, limit_key)
-            VALUES ('load', 'load', 2, '{"number":0,"lane":null,"key":"only","millis":0,"told":false}', 3, 1, 1,
+        INSERT INTO queue.job (queue, kind, payload, max_attempts, attempt, epoch, lease_by, started_at, limit_key)
+            VALUES ('load', 'load', '{"number":0,"lane":null,"key":"only","millis":0,"told":false}', 3, 1, 1,
                 (SELECT max(id) FROM queue.node), now(), 'only');
+        INSERT INTO queue.claim (node, number, at, jobs)
+            SELECT lease_by, 1, started_at, array_agg(id) FROM queue.job GROUP BY lease_by, started_at;
         "#,
     )
     .execute(&world.pool)

@@ -283,11 +283,17 @@ async fn die(pool: &PgPool, count: usize) -> Vec<i64> {
         "WITH dead AS (
             INSERT INTO queue.node (host, pid, version, queues, kinds, lease_until)
             VALUES ('dead', 1, '0', '{steps}', '{step}', now() - interval '1 second') RETURNING id
+         ), claimed AS (
+            UPDATE queue.job SET attempt = attempt + 1, epoch = epoch + 1, started_at = now(),
+                lease_by = (SELECT id FROM dead)
+            WHERE id IN (SELECT id FROM queue.job WHERE state = 0 AND lease_by IS NULL
+                ORDER BY priority, run_at, id LIMIT $1)
+            RETURNING id
+         ), noted AS (
+            INSERT INTO queue.claim (node, number, jobs)
+            SELECT (SELECT id FROM dead), 1, array_agg(id) FROM claimed HAVING count(*) > 0
          )
-         UPDATE queue.job SET state = 2, attempt = attempt + 1, epoch = epoch + 1, started_at = now(),
-            lease_by = (SELECT id FROM dead)
-         WHERE id IN (SELECT id FROM queue.job WHERE state = 0 ORDER BY priority, run_at, id LIMIT $1)
-         RETURNING id",
+         SELECT id FROM claimed",
     )
     .bind(i64::try_from(count).unwrap())
     .fetch_all(pool)
@@ -311,7 +317,7 @@ async fn rescue(pool: &PgPool, back: &[i64]) {
         .await
         .unwrap();
     let settled = "SELECT NOT EXISTS
-        (SELECT FROM queue.job WHERE state = 2 OR state = 1 AND run_at <= now())";
+        (SELECT FROM queue.job WHERE lease_by IS NOT NULL OR state = 1 AND run_at <= now())";
     until(pool, settled).await;
     running.stop(Duration::from_secs(5)).await;
     sqlx::query(
@@ -328,7 +334,7 @@ async fn table(pool: &PgPool) -> Vec<String> {
     sqlx::query_scalar(
         "SELECT line FROM (
             SELECT 1 AS part, id, format('%s %s %s %s p%s a%s e%s k%s %s errors stop %s', id, kind, payload,
-                (ARRAY['ready', 'scheduled', 'running', 'parked'])[state + 1], priority, attempt, epoch, unique_key,
+                queue.state_name(state, lease_by), priority, attempt, epoch, unique_key,
                 jsonb_array_length(errors), cancel_reason IS NOT NULL) AS line
             FROM queue.job
             UNION ALL

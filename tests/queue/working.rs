@@ -104,10 +104,11 @@ async fn jobs_run_side_by_side_up_to_the_limit() {
     enqueue_many(&mut db, &holds).await.unwrap();
     let running = worker(&world, &stage, 3).await;
     stage.until(3).await;
-    let running_now: i64 = sqlx::query_scalar("SELECT count(*) FROM queue.job WHERE state = 2")
-        .fetch_one(&mut *db)
-        .await
-        .unwrap();
+    let running_now: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM queue.job WHERE lease_by IS NOT NULL")
+            .fetch_one(&mut *db)
+            .await
+            .unwrap();
     assert_eq!(running_now, 3);
     assert!(stage.notes().iter().all(|note| note.contains("began")));
 
@@ -186,7 +187,7 @@ async fn what_was_claimed_ahead_of_a_long_job_is_left_to_others() {
     enqueue(&mut db, &Act::Hold("long".into())).await.unwrap();
     enqueue_many(&mut db, &quick(2000)).await.unwrap();
     let busy = worker(&world, &stage, 1).await;
-    let only_the_long_one = "SELECT count(*) = 1 FROM queue.job WHERE state = 2";
+    let only_the_long_one = "SELECT count(*) = 1 FROM queue.job WHERE lease_by IS NOT NULL";
     let began = async {
         while !stage.notes().contains(&"long began 1".to_owned()) {
             stage.noted.notified().await;
@@ -228,14 +229,24 @@ async fn a_claim_that_was_not_heard_of_is_given_back() {
     let mut db = world.pool.acquire().await.unwrap();
     // The commit was made, and the line was cut before the answer came.
     sqlx::query(
-        "INSERT INTO queue.job (queue, kind, payload, max_attempts, state, attempt, epoch, started_at, lease_by)
-         SELECT 'stage', 'act', '{\"Note\": \"unheard\"}', 3, 2, 1, 1, now() - interval '1 minute', max(id) FROM queue.node",
+        "WITH unheard AS (
+            INSERT INTO queue.job (queue, kind, payload, max_attempts, attempt, epoch, started_at, lease_by)
+            SELECT 'stage', 'act', '{\"Note\": \"unheard\"}', 3, 1, 1, now() - interval '1 minute', max(id) FROM queue.node
+            RETURNING id, started_at, lease_by
+         )
+         INSERT INTO queue.claim (node, number, at, jobs) SELECT lease_by, 0, started_at, ARRAY[id] FROM unheard",
     )
     .execute(&mut *db)
     .await
     .unwrap();
     stage.until(1).await;
     until(&world.pool, NONE_LEFT).await;
+    // Nor does anything tell of it any more, though the process lives.
+    until(
+        &world.pool,
+        "SELECT NOT EXISTS (SELECT FROM queue.claim WHERE number = 0)",
+    )
+    .await;
     running.stop(GRACE).await;
     let attempt: i16 = sqlx::query_scalar("SELECT attempt FROM queue.job_history")
         .fetch_one(&mut *db)

@@ -192,7 +192,7 @@ async fn call_off(db: &mut PgConnection, id: i64, reason: &str) -> Result<Act, R
 /// The first reason is kept.
 async fn ask_to_stop(db: &mut PgConnection, id: i64, reason: &str) -> sqlx::Result<()> {
     sqlx::query(
-        "UPDATE queue.job SET cancel_reason = coalesce(cancel_reason, $2) WHERE id = $1 AND state = 2",
+        "UPDATE queue.job SET cancel_reason = coalesce(cancel_reason, $2) WHERE id = $1 AND lease_by IS NOT NULL",
     )
     .bind(id)
     .bind(reason)
@@ -241,16 +241,20 @@ async fn end(tx: Transaction<'_, Postgres>, done: Result<Act, Refused>) -> Resul
 }
 
 const SCHEDULED: i16 = 1;
-const RUNNING: i16 = 2;
+/// Of none that is stored: one that runs is ready and has a lease.
+const RUNNING: i16 = -1;
 const PARKED: i16 = 3;
 const HELD: i16 = 4;
 
 /// The state of a live job, which stays as it is until the transaction ends.
 async fn lock(db: &mut PgConnection, id: i64) -> sqlx::Result<Option<i16>> {
-    sqlx::query_scalar("SELECT state FROM queue.job WHERE id = $1 FOR UPDATE")
-        .bind(id)
-        .fetch_optional(db)
-        .await
+    sqlx::query_scalar(
+        "SELECT CASE WHEN lease_by IS NULL THEN state ELSE $2 END FROM queue.job WHERE id = $1 FOR UPDATE",
+    )
+    .bind(id)
+    .bind(RUNNING)
+    .fetch_optional(db)
+    .await
 }
 
 async fn is_finished(db: &mut PgConnection, id: i64) -> sqlx::Result<bool> {

@@ -190,7 +190,7 @@ async fn take_out_some(
         r#"
         SELECT id
         FROM queue.job
-        WHERE batch_id = $1 AND state <> 2
+        WHERE batch_id = $1 AND lease_by IS NULL
         ORDER BY id
         LIMIT $2
         FOR UPDATE SKIP LOCKED
@@ -218,7 +218,7 @@ async fn ask_to_stop(db: &mut PgConnection, id: i64, reason: &str) -> sqlx::Resu
         WHERE ctid = ANY (ARRAY (
             SELECT ctid
             FROM queue.job
-            WHERE batch_id = $1 AND state = 2 AND cancel_reason IS NULL
+            WHERE batch_id = $1 AND lease_by IS NOT NULL AND cancel_reason IS NULL
             FOR UPDATE SKIP LOCKED
         ))
         "#,
@@ -236,7 +236,7 @@ async fn left(db: &mut PgConnection, id: i64) -> sqlx::Result<Vec<i64>> {
         r#"
         SELECT id
         FROM queue.job
-        WHERE batch_id = $1 AND (state <> 2 OR cancel_reason IS NULL)
+        WHERE batch_id = $1 AND (lease_by IS NULL OR cancel_reason IS NULL)
         ORDER BY id
         LIMIT $2
         "#,

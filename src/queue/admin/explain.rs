@@ -115,7 +115,7 @@ pub async fn explain(db: &mut PgConnection, id: i64) -> sqlx::Result<Waiting> {
                 AND j.kind = ANY(n.kinds)) AS known,
             (SELECT count(*) FROM (
                 SELECT FROM queue.job o
-                WHERE o.state = 0 AND o.queue = j.queue
+                WHERE o.state = 0 AND o.lease_by IS NULL AND o.queue = j.queue
                     AND (o.priority, o.run_at, o.id) < (j.priority, j.run_at, j.id)
                 LIMIT $2
             ) o) AS ahead
@@ -140,7 +140,7 @@ pub async fn explain(db: &mut PgConnection, id: i64) -> sqlx::Result<Waiting> {
 
 /// What rule keeps a job that waits for a worker from starting.
 async fn kept_back(db: &mut PgConnection, id: i64, facts: &Facts) -> sqlx::Result<Option<Waiting>> {
-    if !matches!(facts.state, 0 | 4) {
+    if facts.node.is_some() || !matches!(facts.state, 0 | 4) {
         return Ok(None);
     }
     let job = Candidate {
@@ -174,7 +174,7 @@ impl Facts {
         }
         let Self { queue, kind, .. } = self;
         match (self.state, self.node) {
-            (2, Some(node)) => Waiting::Running {
+            (_, Some(node)) => Waiting::Running {
                 node,
                 alive: self.node_alive,
             },

@@ -62,7 +62,7 @@ pub struct Cursor {
     pub id: i64,
 }
 
-/// A page of jobs, newest first.
+/// A page of jobs, newest first: those made last, of dead letters those that died last.
 #[derive(Debug, Clone, Serialize)]
 pub struct Listing {
     /// The jobs.
@@ -143,7 +143,11 @@ pub async fn list(
 ) -> sqlx::Result<Listing> {
     let limit = filter.limit.unwrap_or(50).clamp(1, MOST);
     let mut tx = question(db).await?;
-    let statement = if filter.finished { FINISHED } else { LIVE };
+    let statement = match filter.state.as_deref() {
+        Some("discarded") if filter.finished => DISCARDED,
+        _ if filter.finished => FINISHED,
+        _ => LIVE,
+    };
     let mut items: Vec<JobRow> = sqlx::query_as(statement)
         .bind(&filter.queue)
         .bind(&filter.kind)
@@ -169,24 +173,38 @@ pub async fn list(
 
 /// Live ones go by id, which grows as they are made.
 const LIVE: &str = r#"
-    SELECT id, queue, kind, (ARRAY['ready', 'scheduled', 'running', 'parked', 'held'])[state + 1] AS state, lane, priority,
+    SELECT id, queue, kind, queue.state_name(state, lease_by) AS state, lane, priority,
         attempt, max_attempts, run_at, created_at, started_at, NULL::timestamptz AS finished_at,
         errors -> -1 ->> 'error' AS last_error
     FROM queue.job
     WHERE ($1::text IS NULL OR queue = $1) AND ($2::text IS NULL OR kind = $2)
-        AND ($3::text IS NULL OR state = array_position(ARRAY['ready', 'scheduled', 'running', 'parked', 'held'], $3) - 1)
+        AND ($3::text IS NULL OR queue.state_name(state, lease_by) = $3)
         AND ($4::uuid IS NULL OR lane = $4) AND ($5::timestamptz IS NULL OR created_at >= $5)
         AND ($6::timestamptz IS NULL OR id < $7::bigint)
     ORDER BY id DESC
     LIMIT $8
 "#;
 
+/// Finished ones do so too: of most, no index has the time at which they were finished.
 const FINISHED: &str = r#"
     SELECT id, queue, kind, outcome AS state, lane, priority, attempt, max_attempts, NULL::timestamptz AS run_at,
         created_at, started_at, finished_at, errors -> -1 ->> 'error' AS last_error
     FROM queue.job_history
     WHERE ($1::text IS NULL OR queue = $1) AND ($2::text IS NULL OR kind = $2)
         AND ($3::text IS NULL OR outcome = $3) AND ($4::uuid IS NULL OR lane = $4)
+        AND ($5::timestamptz IS NULL OR finished_at >= $5)
+        AND ($6::timestamptz IS NULL OR id < $7::bigint)
+    ORDER BY id DESC
+    LIMIT $8
+"#;
+
+/// Dead letters go by the time at which they died.
+const DISCARDED: &str = r#"
+    SELECT id, queue, kind, outcome AS state, lane, priority, attempt, max_attempts, NULL::timestamptz AS run_at,
+        created_at, started_at, finished_at, errors -> -1 ->> 'error' AS last_error
+    FROM queue.job_history
+    WHERE ($1::text IS NULL OR queue = $1) AND ($2::text IS NULL OR kind = $2)
+        AND outcome = $3 AND ($4::uuid IS NULL OR lane = $4)
         AND ($5::timestamptz IS NULL OR finished_at >= $5)
         AND ($6::timestamptz IS NULL OR (finished_at, id) < ($6, $7::bigint))
     ORDER BY finished_at DESC, id DESC
@@ -198,7 +216,7 @@ pub async fn show(db: &mut PgConnection, id: i64) -> sqlx::Result<Option<JobDeta
     let mut tx = question(db).await?;
     sqlx::query_as(
         r#"
-        SELECT id, queue, kind, (ARRAY['ready', 'scheduled', 'running', 'parked', 'held'])[state + 1] AS state, lane, priority,
+        SELECT id, queue, kind, queue.state_name(state, lease_by) AS state, lane, priority,
             attempt, max_attempts, run_at, created_at, started_at, NULL::timestamptz AS finished_at,
             errors -> -1 ->> 'error' AS last_error, version, payload, unique_key, trace, progress, errors, log,
             retried_from, lease_by AS node, cancel_reason AS reason, NULL::jsonb AS result

@@ -89,7 +89,7 @@ pub async fn queues(db: &mut PgConnection) -> sqlx::Result<Vec<QueueRow>> {
             UNION SELECT queue FROM (SELECT queue FROM queue.job WHERE state <> 0 LIMIT $1) others
             UNION SELECT name FROM queue.rule WHERE scope = 'queue'
             UNION SELECT unnest(queues) FROM queue.node WHERE lease_until > now()
-        )
+        ), running AS MATERIALIZED (SELECT queue FROM queue.running)
         SELECT n.name, coalesce(q.paused, false) AS paused, ready.count AS ready, scheduled.count AS scheduled,
             running.count AS running, parked.count AS parked, held.count AS held,
             q.max_running,
@@ -98,11 +98,11 @@ pub async fn queues(db: &mut PgConnection) -> sqlx::Result<Vec<QueueRow>> {
         FROM names n
         LEFT JOIN queue.rule q ON q.scope = 'queue' AND q.name = n.name
         CROSS JOIN LATERAL (SELECT count(*), min(run_at) AS oldest FROM
-            (SELECT run_at FROM queue.job j WHERE j.queue = n.name AND j.state = 0 LIMIT $1) j) ready
+            (SELECT run_at FROM queue.job j WHERE j.queue = n.name AND j.state = 0 AND j.lease_by IS NULL LIMIT $1) j) ready
         CROSS JOIN LATERAL (SELECT count(*) FROM
             (SELECT FROM queue.job j WHERE j.queue = n.name AND j.state = 1 LIMIT $1) j) scheduled
         CROSS JOIN LATERAL (SELECT count(*) FROM
-            (SELECT FROM queue.job j WHERE j.queue = n.name AND j.state = 2 LIMIT $1) j) running
+            (SELECT FROM running r WHERE r.queue = n.name LIMIT $1) r) running
         CROSS JOIN LATERAL (SELECT count(*) FROM
             (SELECT FROM queue.job j WHERE j.queue = n.name AND j.state = 3 LIMIT $1) j) parked
         CROSS JOIN LATERAL (SELECT count(*) FROM
@@ -293,7 +293,7 @@ pub async fn nodes(db: &mut PgConnection) -> sqlx::Result<Vec<NodeRow>> {
         SELECT n.id, n.host, n.pid, n.version, n.queues, n.started_at, n.lease_until > now() AS alive,
             n.stopped_at IS NOT NULL AS stopped,
             extract(epoch FROM now() - n.seen_at)::float8 AS seen_seconds_ago,
-            (SELECT count(*) FROM (SELECT FROM queue.job j WHERE j.state = 2 AND j.lease_by = n.id LIMIT $1) j)
+            (SELECT count(*) FROM (SELECT FROM queue.running r WHERE r.node = n.id LIMIT $1) j)
                 AS running
         FROM queue.node n
         ORDER BY alive DESC, n.id

@@ -20,10 +20,12 @@ pub(crate) async fn raise(
     let raised = sqlx::query(
         r#"
         WITH RECURSIVE level AS (
-            (SELECT j.priority FROM queue.job j WHERE j.queue = $1 AND j.state = 0 ORDER BY j.priority LIMIT 1)
+            (SELECT j.priority FROM queue.job j WHERE j.queue = $1 AND j.state = 0 AND j.lease_by IS NULL
+                ORDER BY j.priority LIMIT 1)
             UNION ALL
             SELECT next.priority FROM level CROSS JOIN LATERAL (
-                SELECT j.priority FROM queue.job j WHERE j.queue = $1 AND j.state = 0 AND j.priority > level.priority
+                SELECT j.priority FROM queue.job j
+                WHERE j.queue = $1 AND j.state = 0 AND j.lease_by IS NULL AND j.priority > level.priority
                 ORDER BY j.priority LIMIT 1
             ) next
         ), levels AS MATERIALIZED (SELECT priority, min(priority) OVER () AS first FROM level LIMIT $4)
@@ -34,7 +36,8 @@ pub(crate) async fn raise(
             FROM levels CROSS JOIN LATERAL (
                 SELECT j.ctid, j.run_at, j.id
                 FROM queue.job j
-                WHERE j.queue = $1 AND j.state = 0 AND j.priority = levels.priority AND j.run_at < now() - $2::interval
+                WHERE j.queue = $1 AND j.state = 0 AND j.lease_by IS NULL AND j.priority = levels.priority
+                    AND j.run_at < now() - $2::interval
                 ORDER BY j.run_at, j.id
                 LIMIT $3
                 FOR UPDATE SKIP LOCKED

@@ -1,6 +1,7 @@
 //! Take jobs that are due, for a node whose lease holds.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -35,6 +36,25 @@ pub(crate) struct Claimed {
     pub(crate) batch: Option<BatchId>,
     /// How long it took to find the jobs of this claim.
     pub(crate) search: Duration,
+    pub(crate) receipt: Receipt,
+}
+
+/// Names the row that tells of all jobs of a claim; it is removed when none of them runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Receipt {
+    pub(crate) node: i64,
+    pub(crate) number: i64,
+}
+
+impl Receipt {
+    /// For a claim of this node.
+    pub(super) fn next(node: i64) -> Self {
+        static NUMBER: AtomicI64 = AtomicI64::new(1);
+        Self {
+            node,
+            number: NUMBER.fetch_add(1, Ordering::Relaxed),
+        }
+    }
 }
 
 /// The place of a job in its queue.
@@ -90,7 +110,8 @@ pub(crate) struct Want {
     pub(crate) most: usize,
     /// Only jobs behind this one.
     ///
-    /// What was claimed stays in the index until it is vacuumed, and a claim from the start goes over all of it.
+    /// What was claimed stays in the index while it runs and until it is vacuumed, and a claim from the start goes over all
+    /// of it.
     pub(crate) after: Option<Position>,
     /// How rules bear on the queue, if any do.
     pub(crate) way: Option<Way>,
@@ -113,8 +134,9 @@ impl Want {
 
 /// Claims the first jobs that are ready in each queue that no rule bears on, in the order in which they are to run.
 ///
-/// Rows are found along `job_claim` and updated by their place, so that no plan reads the whole table. Kinds in `not`,
-/// written as `kind@version`, are passed over.
+/// Rows are found along `job_claim` and updated by their place, so that no plan reads the whole table. What an update
+/// changes is in no index, so the new version stands beside the old one and no index is written; that the jobs run is told
+/// by a row of `queue.claim`. Kinds in `not`, written as `kind@version`, are passed over.
 pub(crate) async fn claim(
     db: &mut PgConnection,
     node: i64,
@@ -134,18 +156,18 @@ pub(crate) async fn claim(
     let priorities: Vec<i16> = after().map(|after| after.priority).collect();
     let run_ats: Vec<DateTime<Utc>> = after().map(|after| after.run_at).collect();
     let ids: Vec<i64> = after().map(|after| after.id).collect();
+    let receipt = Receipt::next(node);
     let rows = sqlx::query(
         r#"
-        UPDATE queue.job
-        SET state = 2, attempt = attempt + 1, epoch = epoch + 1, lease_by = $1, started_at = now()
-        WHERE ctid = ANY (ARRAY (
-            SELECT ready.ctid
+        WITH found AS MATERIALIZED (
+            SELECT array_agg(ready.ctid) AS places, array_agg(ready.id) AS jobs,
+                (extract(epoch FROM clock_timestamp() - statement_timestamp()) * 1000000)::bigint AS search
             FROM unnest($2::text[], $3::int[], $5::smallint[], $6::timestamptz[], $7::bigint[])
                 AS want (queue, most, priority, run_at, id)
             CROSS JOIN LATERAL (
-                SELECT j.ctid
+                SELECT j.ctid, j.id
                 FROM queue.job j
-                WHERE j.queue = want.queue AND j.state = 0
+                WHERE j.queue = want.queue AND j.state = 0 AND j.lease_by IS NULL
                     AND (j.priority, j.run_at, j.id) > (want.priority, want.run_at, want.id)
                     AND (cardinality($4::text[]) = 0 OR (j.kind || '@' || j.version) <> ALL ($4::text[]))
                 ORDER BY j.priority, j.run_at, j.id
@@ -154,10 +176,14 @@ pub(crate) async fn claim(
             ) ready
             WHERE NOT EXISTS (SELECT FROM queue.rule r WHERE r.scope <> 'queue' OR r.name = want.queue)
                 AND EXISTS (SELECT FROM queue.node n WHERE n.id = $1 AND n.lease_until > now())
-        ))
+        ), noted AS (
+            INSERT INTO queue.claim (node, number, jobs) SELECT $1, $8, jobs FROM found WHERE jobs IS NOT NULL
+        )
+        UPDATE queue.job
+        SET attempt = attempt + 1, epoch = epoch + 1, lease_by = $1, started_at = now()
+        WHERE ctid = ANY ((SELECT places FROM found)::tid[])
         RETURNING id, epoch, queue, kind, version, priority, attempt, max_attempts, lane, payload::text, trace, run_at,
-            created_at, progress::text, batch_id,
-            (extract(epoch FROM clock_timestamp() - statement_timestamp()) * 1000000)::bigint
+            created_at, progress::text, batch_id, (SELECT search FROM found)
         "#,
     )
     .bind(node)
@@ -167,17 +193,18 @@ pub(crate) async fn claim(
     .bind(priorities)
     .bind(run_ats)
     .bind(ids)
+    .bind(receipt.number)
     .fetch_all(db)
     .await?;
     let mut claimed = rows
         .into_iter()
-        .map(|row| read(&row, wants))
+        .map(|row| read(&row, wants, receipt))
         .collect::<sqlx::Result<Vec<_>>>()?;
     claimed.sort_unstable_by_key(Claimed::position);
     Ok(claimed)
 }
 
-pub(super) fn read(row: &PgRow, wants: &[Want]) -> sqlx::Result<Claimed> {
+pub(super) fn read(row: &PgRow, wants: &[Want], receipt: Receipt) -> sqlx::Result<Claimed> {
     let queue: &str = row.try_get(2)?;
     let queue = wants
         .iter()
@@ -200,7 +227,26 @@ pub(super) fn read(row: &PgRow, wants: &[Want]) -> sqlx::Result<Claimed> {
         progress: row.try_get(13)?,
         batch: row.try_get(14)?,
         search: Duration::from_micros(u64::try_from(row.try_get::<i64, _>(15)?).unwrap_or(0)),
+        receipt,
     })
+}
+
+/// None of the jobs of these claims runs any more.
+pub(crate) async fn forget(db: &mut PgConnection, receipts: &[Receipt]) -> sqlx::Result<()> {
+    let nodes: Vec<i64> = receipts.iter().map(|receipt| receipt.node).collect();
+    let numbers: Vec<i64> = receipts.iter().map(|receipt| receipt.number).collect();
+    sqlx::query(
+        r#"
+        DELETE FROM queue.claim c
+        USING unnest($1::bigint[], $2::bigint[]) AS ended (node, number)
+        WHERE c.node = ended.node AND c.number = ended.number
+        "#,
+    )
+    .bind(nodes)
+    .bind(numbers)
+    .execute(db)
+    .await?;
+    Ok(())
 }
 
 /// Makes scheduled jobs ready whose time has come, at most `most`; says how many.
@@ -305,7 +351,7 @@ pub(crate) async fn look(
         CROSS JOIN (
             SELECT array_agg(j.id) AS cancelled, array_agg(j.epoch) AS epochs
             FROM queue.job j
-            WHERE j.lease_by = $2 AND j.cancel_reason IS NOT NULL
+            WHERE j.cancel_reason IS NOT NULL AND j.lease_by = $2
         ) asked
         CROSS JOIN (
             SELECT EXISTS (SELECT FROM queue.rule WHERE scope IN ('kind', 'lane', 'key')) AS rules,
@@ -318,10 +364,11 @@ pub(crate) async fn look(
         ) held
         LEFT JOIN LATERAL (
             SELECT j.run_at, EXISTS (
-                SELECT FROM queue.job l WHERE l.queue = mine.queue AND l.state = 0 AND l.priority > j.priority
+                SELECT FROM queue.job l
+                WHERE l.queue = mine.queue AND l.state = 0 AND l.lease_by IS NULL AND l.priority > j.priority
             ) AS lower
             FROM queue.job j
-            WHERE j.queue = mine.queue AND j.state = 0 AND rule.paused IS NOT TRUE
+            WHERE j.queue = mine.queue AND j.state = 0 AND j.lease_by IS NULL AND rule.paused IS NOT TRUE
             ORDER BY j.priority, j.run_at, j.id
             LIMIT 1
         ) first ON true

@@ -133,7 +133,7 @@ const REPLACE: &str = r#"
     FROM (SELECT coalesce($9::timestamptz, now()) + $10::interval AS run_at) due
     ON CONFLICT (kind, unique_key) WHERE unique_key IS NOT NULL
         DO UPDATE SET payload = excluded.payload, version = excluded.version, limit_key = excluded.limit_key
-        WHERE j.state <> 2
+        WHERE j.lease_by IS NULL
     RETURNING id, xmax = 0
 "#;
 
@@ -146,7 +146,7 @@ const POSTPONE: &str = r#"
     ON CONFLICT (kind, unique_key) WHERE unique_key IS NOT NULL
         DO UPDATE SET payload = excluded.payload, version = excluded.version, limit_key = excluded.limit_key, run_at = excluded.run_at,
             state = CASE WHEN j.state = 3 THEN j.state ELSE excluded.state END
-        WHERE j.state <> 2
+        WHERE j.lease_by IS NULL
     RETURNING id, xmax = 0
 "#;
 

@@ -75,10 +75,12 @@ pub(crate) async fn resign(db: &mut PgConnection, node: i64) -> sqlx::Result<()>
 /// Jobs that wait for somebody to look after them.
 #[derive(Debug, sqlx::FromRow)]
 pub(crate) struct Neglected {
-    /// There are some that run on no live node.
+    /// There are claims of nodes that no longer live.
     pub(crate) lost: bool,
     /// There are parked ones of kinds that are known here.
     pub(crate) parked: bool,
+    /// There are claims of the node from a while ago.
+    pub(crate) old: bool,
     /// What the node has claimed a while ago and not told the outcome of.
     #[sqlx(flatten)]
     pub(crate) claims: Claims,
@@ -109,8 +111,7 @@ pub(crate) async fn neglected(
     sqlx::query_as(
         r#"
         SELECT EXISTS (
-                SELECT FROM queue.job
-                WHERE state = 2 AND lease_by <> ALL (ARRAY (SELECT id FROM queue.node WHERE lease_until > now()))
+                SELECT FROM queue.claim WHERE node <> ALL (ARRAY (SELECT id FROM queue.node WHERE lease_until > now()))
             ) AS lost,
             EXISTS (
                 SELECT FROM queue.job j
@@ -118,10 +119,11 @@ pub(crate) async fn neglected(
                     ON j.kind = known.kind AND j.version <= known.version
                 WHERE j.state = 3
             ) AS parked,
+            EXISTS (SELECT FROM queue.claim WHERE node = $1 AND at < now() - $2::interval) AS old,
             coalesce(array_agg(id), '{}') AS ids,
             coalesce(array_agg(epoch), '{}') AS epochs
-        FROM queue.job
-        WHERE state = 2 AND lease_by = $1 AND started_at < now() - $2::interval
+        FROM queue.running
+        WHERE node = $1 AND at < now() - $2::interval
         "#,
     )
     .bind(node)
@@ -155,13 +157,19 @@ pub(crate) async fn rescue(
     let mut tx = db.begin().await?;
     let taken: Vec<Taken> = sqlx::query_as(
         r#"
-        WITH lost AS (
-            SELECT id, attempt >= max_attempts OR cancel_reason IS NOT NULL AS last
-            FROM queue.job
-            WHERE state = 2
-                AND lease_by <> ALL (ARRAY (SELECT id FROM queue.node WHERE lease_until > now()))
+        WITH lost AS MATERIALIZED (
+            SELECT j.id, j.last
+            FROM queue.claim c
+            CROSS JOIN LATERAL unnest(c.jobs) AS claimed (id)
+            CROSS JOIN LATERAL (
+                SELECT job.id, job.attempt >= job.max_attempts OR job.cancel_reason IS NOT NULL AS last
+                FROM queue.job
+                WHERE job.id = claimed.id AND job.lease_by = c.node AND job.started_at = c.at
+                LIMIT 1
+                FOR UPDATE SKIP LOCKED
+            ) j
+            WHERE c.node <> ALL (ARRAY (SELECT id FROM queue.node WHERE lease_until > now()))
             LIMIT $1
-            FOR UPDATE SKIP LOCKED
         ), back AS (
             UPDATE queue.job j
             SET state = 1, run_at = now() + random() * $3::interval, lease_by = NULL, started_at = NULL,
@@ -204,6 +212,7 @@ pub(crate) async fn rescue(
     .await?;
     let ended: Vec<Ended> = taken.iter().map(|taken| taken.ended).collect();
     batch::note(&mut tx, &ended).await?;
+    bury(&mut tx).await?;
     tx.commit().await?;
     Ok(Rescued {
         back: taken.iter().map(|taken| taken.back.unsigned_abs()).sum(),
@@ -216,4 +225,45 @@ struct Taken {
     back: i64,
     #[sqlx(flatten)]
     ended: Ended,
+}
+
+/// Removes claims of nodes that no longer live if none of their jobs runs.
+pub(crate) async fn bury(db: &mut PgConnection) -> sqlx::Result<()> {
+    sqlx::query(
+        r#"
+        DELETE FROM queue.claim c
+        WHERE c.node <> ALL (ARRAY (SELECT id FROM queue.node WHERE lease_until > now()))
+            AND NOT EXISTS (SELECT FROM queue.running r WHERE r.node = c.node AND r.number = c.number)
+        "#,
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// Takes out of the claims of a live node that are older than `age` what has ended: of those that were not heard of, and
+/// of those of which little still runs.
+pub(crate) async fn tidy(db: &mut PgConnection, node: i64, age: Duration) -> sqlx::Result<()> {
+    sqlx::query(
+        r#"
+        WITH old AS MATERIALIZED (
+            SELECT c.number, ARRAY (SELECT r.id FROM queue.running r WHERE r.node = $1 AND r.number = c.number) AS left
+            FROM queue.claim c
+            WHERE c.node = $1 AND c.at < now() - $2::interval
+        ), ended AS (
+            DELETE FROM queue.claim c USING old
+            WHERE c.node = $1 AND c.number = old.number AND cardinality(old.left) = 0
+        )
+        UPDATE queue.claim c
+        SET jobs = old.left
+        FROM old
+        WHERE c.node = $1 AND c.number = old.number AND cardinality(old.left) > 0
+            AND cardinality(old.left) < cardinality(c.jobs)
+        "#,
+    )
+    .bind(node)
+    .bind(interval(age))
+    .execute(db)
+    .await?;
+    Ok(())
 }

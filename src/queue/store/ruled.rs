@@ -5,7 +5,7 @@
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::claim::{Claimed, Want, read};
+use super::claim::{Claimed, Receipt, Want, read};
 use crate::allow::{Busy, Candidate, InForce};
 use crate::rule::Scope;
 
@@ -76,7 +76,7 @@ pub(crate) async fn first(
         FROM (
             (SELECT j.id, j.kind, j.lane, j.limit_key, false AS held, j.priority, j.run_at
                 FROM queue.job j
-                WHERE j.queue = $1 AND j.state = 0
+                WHERE j.queue = $1 AND j.state = 0 AND j.lease_by IS NULL
                     AND (cardinality($3::text[]) = 0 OR (j.kind || '@' || j.version) <> ALL ($3::text[]))
                 ORDER BY j.priority, j.run_at, j.id LIMIT $2)
             UNION ALL
@@ -115,16 +115,18 @@ pub(crate) async fn by_turns(
     sqlx::query_as(
         r#"
         WITH RECURSIVE lane AS (
-            (SELECT j.lane FROM queue.job j WHERE j.queue = $1 AND j.state = 0 AND j.lane >= $7 ORDER BY j.lane LIMIT 1)
+            (SELECT j.lane FROM queue.job j WHERE j.queue = $1 AND j.state = 0 AND j.lease_by IS NULL AND j.lane >= $7
+                ORDER BY j.lane LIMIT 1)
             UNION ALL
-            SELECT (SELECT j.lane FROM queue.job j WHERE j.queue = $1 AND j.state = 0 AND j.lane > lane.lane
+            SELECT (SELECT j.lane FROM queue.job j
+                WHERE j.queue = $1 AND j.state = 0 AND j.lease_by IS NULL AND j.lane > lane.lane
                 ORDER BY j.lane LIMIT 1)
             FROM lane
             WHERE lane.lane IS NOT NULL
         ), busy AS MATERIALIZED (
             SELECT lane, count(*) AS everywhere, count(*) FILTER (WHERE queue = $1) AS here
-            FROM queue.job
-            WHERE state = 2 AND lane IS NOT NULL AND $8
+            FROM queue.running
+            WHERE lane IS NOT NULL AND $8
             GROUP BY lane
         ), open AS MATERIALIZED (
             SELECT lane, room
@@ -159,7 +161,7 @@ pub(crate) async fn by_turns(
                 CROSS JOIN LATERAL (
                     SELECT j.id, j.kind, j.lane, j.limit_key, false AS held, j.priority, j.run_at
                     FROM queue.job j
-                    WHERE j.queue = $1 AND j.state = 0 AND j.lane = open.lane
+                    WHERE j.queue = $1 AND j.state = 0 AND j.lease_by IS NULL AND j.lane = open.lane
                         AND (cardinality($3::text[]) = 0 OR (j.kind || '@' || j.version) <> ALL ($3::text[]))
                     ORDER BY j.priority, j.run_at, j.id LIMIT least(room, $2, greatest(1, 4 * $2 / open.count))
                 ) ready
@@ -167,7 +169,7 @@ pub(crate) async fn by_turns(
                 SELECT id, kind, lane, limit_key, false, priority, run_at
                 FROM (SELECT j.id, j.kind, j.version, j.lane, j.limit_key, j.priority, j.run_at
                     FROM queue.job j
-                    WHERE j.queue = $1 AND j.state = 0
+                    WHERE j.queue = $1 AND j.state = 0 AND j.lease_by IS NULL
                     ORDER BY j.priority, j.run_at, j.id LIMIT 4 * $2) front
                 WHERE lane IS NULL AND (cardinality($3::text[]) = 0 OR (kind || '@' || version) <> ALL ($3::text[]))
                 UNION ALL
@@ -231,7 +233,7 @@ pub(crate) async fn in_force(
 /// All jobs that run, counted by what rules can be about.
 pub(crate) async fn busy(db: &mut PgConnection) -> sqlx::Result<Vec<Busy>> {
     sqlx::query_as(
-        "SELECT queue, kind, lane, limit_key, count(*) FROM queue.job WHERE state = 2 GROUP BY queue, kind, lane, limit_key",
+        "SELECT queue, kind, lane, limit_key, count(*) FROM queue.running GROUP BY queue, kind, lane, limit_key",
     )
     .fetch_all(db)
     .await
@@ -244,23 +246,35 @@ pub(crate) async fn take(
     want: &Want,
     ids: &[i64],
 ) -> sqlx::Result<Vec<Claimed>> {
+    let receipt = Receipt::next(node);
     let rows = sqlx::query(
         r#"
+        WITH found AS MATERIALIZED (
+            SELECT array_agg(free.ctid) AS places, array_agg(free.id) AS jobs
+            FROM (
+                SELECT ctid, id
+                FROM queue.job
+                WHERE id = ANY ($2) AND state IN (0, 4) AND lease_by IS NULL
+                FOR UPDATE SKIP LOCKED
+            ) free
+            WHERE EXISTS (SELECT FROM queue.node n WHERE n.id = $1 AND n.lease_until > now())
+        ), noted AS (
+            INSERT INTO queue.claim (node, number, jobs) SELECT $1, $3, jobs FROM found WHERE jobs IS NOT NULL
+        )
         UPDATE queue.job
-        SET state = 2, attempt = attempt + 1, epoch = epoch + 1, lease_by = $1, started_at = now()
-        WHERE ctid = ANY (ARRAY (
-            SELECT ctid FROM queue.job WHERE id = ANY ($2) AND state IN (0, 4) FOR UPDATE SKIP LOCKED
-        )) AND EXISTS (SELECT FROM queue.node n WHERE n.id = $1 AND n.lease_until > now())
+        SET state = 0, attempt = attempt + 1, epoch = epoch + 1, lease_by = $1, started_at = now()
+        WHERE ctid = ANY ((SELECT places FROM found)::tid[])
         RETURNING id, epoch, queue, kind, version, priority, attempt, max_attempts, lane, payload::text, trace, run_at,
             created_at, progress::text, batch_id, 0::bigint
         "#,
     )
     .bind(node)
     .bind(ids)
+    .bind(receipt.number)
     .fetch_all(db)
     .await?;
     let wants = std::slice::from_ref(want);
-    rows.iter().map(|row| read(row, wants)).collect()
+    rows.iter().map(|row| read(row, wants, receipt)).collect()
 }
 
 /// Puts these jobs out of the way of those behind them.
@@ -270,7 +284,7 @@ pub(crate) async fn hold(db: &mut PgConnection, ids: &[i64]) -> sqlx::Result<()>
         UPDATE queue.job
         SET state = 4
         WHERE ctid = ANY (ARRAY (
-            SELECT ctid FROM queue.job WHERE id = ANY ($1) AND state = 0 FOR UPDATE SKIP LOCKED
+            SELECT ctid FROM queue.job WHERE id = ANY ($1) AND state = 0 AND lease_by IS NULL FOR UPDATE SKIP LOCKED
         ))
         "#,
     )

@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
+use sqlx::PgPool;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::Parts;
 use crate::Wake;
+use crate::store::node;
 use crate::supervise::Task;
 
 /// For how long outcomes are still written when everything has ended.
@@ -97,9 +99,12 @@ impl Running {
         self.keepers.clear();
         self.exchanges.clear();
         self.others.clear();
+        let own = self.parts.own.clone();
         self.parts.lease.end().await;
+        // If this cannot be done, the next that looks for jobs of dead processes does it.
+        let _ = tokio::time::timeout(GOODBYE, bury(&own)).await;
         // A server that does not answer need not be told.
-        let _ = tokio::time::timeout(GOODBYE, self.parts.own.close()).await;
+        let _ = tokio::time::timeout(GOODBYE, own.close()).await;
         StopReport {
             in_time: cut_off == 0,
             unwritten,
@@ -120,4 +125,10 @@ impl Running {
             tokio::time::sleep(LOOK).await;
         }
     }
+}
+
+/// Removes what tells of claims of which nothing runs.
+async fn bury(own: &PgPool) -> sqlx::Result<()> {
+    let mut db = own.acquire().await?;
+    node::bury(&mut db).await
 }
