@@ -10,7 +10,7 @@ use crate::{
     mql,
     score::{Band, inputs::Fingerprint},
     store::{
-        events,
+        bell, events,
         journal::{self, Entry},
         leads,
         rescore::{self, NewScores, Run},
@@ -132,6 +132,7 @@ pub async fn rescore_chunk(
             Entry::of("org.rescore", "run", run.uuid()).after(after),
         )
         .await?;
+        bell::leads_changed(db, act.org).await?;
     }
     Ok(chunk)
 }
