@@ -129,13 +129,15 @@ async fn a_page_hears_what_jobs_do_to_its_lead() {
     hears(&mut page, lead, "another submission").await;
 
     // The run of the night does many in one transaction, and tells of them when it ends.
-    let mut page = open(&ada, lead).await;
-    let act = world.act(org);
     let mut tx = world.db.org(org).await.unwrap();
-    sqlx::query("UPDATE leads SET score_updated_at = NULL, score_hash = NULL")
+    sqlx::query("UPDATE leads SET score_total = 1, score_updated_at = NULL, score_hash = NULL")
         .execute(&mut *tx)
         .await
         .unwrap();
+    tx.commit().await.unwrap();
+    let mut page = open(&ada, lead).await;
+    let act = world.act(org);
+    let mut tx = world.db.org(org).await.unwrap();
     let done = command::rescore_chunk(&mut tx, &act, RunId::new(), None, 100).await;
     assert_eq!(done.unwrap().scored, 1);
     tx.commit().await.unwrap();
