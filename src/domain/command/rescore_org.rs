@@ -11,7 +11,7 @@ use crate::{
     mql,
     score::{Band, inputs::Fingerprint},
     store::{
-        events,
+        bell, events,
         journal::{self, Entry},
         leads,
         rescore::{self, NewScores, Run},
@@ -156,6 +156,7 @@ pub async fn rescore_stretch(
             Entry::of("org.rescore", "run", run.uuid()).after(after),
         )
         .await?;
+        bell::leads_changed(db, act.org).await?;
     }
     Ok(rescored)
 }
