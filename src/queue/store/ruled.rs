@@ -103,14 +103,13 @@ pub(crate) async fn first(
 
 /// The jobs of a queue that could run next, where lanes take turns: the first of each lane, then the second of each.
 ///
-/// Lanes that may start nothing are left out if `limited`. Of a lane as many jobs are looked at as its turn may come to. Jobs
+/// Lanes that may start nothing are left out. Of a lane as many jobs are looked at as its turn may come to. Jobs
 /// without a lane take turns with the lanes once they are near the front of the queue: no index finds them further behind.
 pub(crate) async fn by_turns(
     db: &mut PgConnection,
     want: &Want,
     start: &Start,
     not: &[String],
-    limited: bool,
 ) -> sqlx::Result<Vec<Candidate>> {
     sqlx::query_as(
         r#"
@@ -123,8 +122,8 @@ pub(crate) async fn by_turns(
             WHERE lane.lane IS NOT NULL
         ), busy AS MATERIALIZED (
             SELECT lane, count(*) AS everywhere, count(*) FILTER (WHERE queue = $1) AS here
-            FROM queue.job
-            WHERE state = 2 AND lane IS NOT NULL AND $8
+            FROM queue.running_job
+            WHERE lane IS NOT NULL
             GROUP BY lane
         ), open AS MATERIALIZED (
             SELECT lane, room
@@ -191,7 +190,6 @@ pub(crate) async fn by_turns(
     .bind(&start.pile.1)
     .bind(i64::try_from(PILES).unwrap_or(i64::MAX))
     .bind(start.lane)
-    .bind(limited)
     .fetch_all(db)
     .await
 }
@@ -231,7 +229,7 @@ pub(crate) async fn in_force(
 /// All jobs that run, counted by what rules can be about.
 pub(crate) async fn busy(db: &mut PgConnection) -> sqlx::Result<Vec<Busy>> {
     sqlx::query_as(
-        "SELECT queue, kind, lane, limit_key, count(*) FROM queue.job WHERE state = 2 GROUP BY queue, kind, lane, limit_key",
+        "SELECT queue, kind, lane, limit_key, count(*) FROM queue.running_job GROUP BY queue, kind, lane, limit_key",
     )
     .fetch_all(db)
     .await
