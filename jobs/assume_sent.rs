@@ -33,14 +33,11 @@ impl Job for AssumeSent {
     }
 
     async fn run(&self, ctx: &Ctx, attempt: &Attempt) -> JobResult {
-        let mut tx = ctx.db.platform().await?;
-        let orgs = ctx.active_orgs(&mut tx).await?;
-        drop(tx);
+        let orgs = ctx.active_orgs().await?;
         let before = ctx.clock.now() - HEARD_WITHIN;
         let (mut assumed, mut unknown) = (0, 0);
         for org in orgs {
-            let mut tx = ctx.db.org(org).await?;
-            attempt.fence(&mut tx).await?;
+            let mut tx = ctx.begin(org, attempt).await?;
             assumed += mail_ledger::assume_sent(&mut tx, org, before, A_RUN).await?;
             unknown += mail_ledger::unknown(&mut tx, org).await?;
             tx.commit().await?;

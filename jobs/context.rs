@@ -76,7 +76,7 @@ impl Ctx {
     ) -> JobResult {
         let mut tx = self.db.platform().await?;
         attempt.fence(&mut tx).await?;
-        let orgs = self.active_orgs(&mut tx).await?;
+        let orgs = Self::active(&mut tx).await?;
         let jobs: Vec<_> = orgs.into_iter().map(job).collect();
         let count = jobs.len();
         let batch = Batch::new(attempt.kind).enqueue(&mut tx, jobs).await?;
@@ -84,8 +84,20 @@ impl Ctx {
         Ok(Outcome::DoneWith(json!({"orgs": count, "batch": batch})))
     }
 
-    /// Every active org.
-    pub(crate) async fn active_orgs(&self, tx: &mut PgConnection) -> sqlx::Result<Vec<OrgId>> {
+    /// Every active org, for a sweep that does them one after the other.
+    pub(crate) async fn active_orgs(&self) -> sqlx::Result<Vec<OrgId>> {
+        let mut tx = self.db.platform().await?;
+        Self::active(&mut tx).await
+    }
+
+    /// A transaction of `org` in which an attempt that was taken for dead can do nothing.
+    pub(crate) async fn begin(&self, org: OrgId, attempt: &Attempt) -> anyhow::Result<Tx> {
+        let mut tx = self.db.org(org).await?;
+        attempt.fence(&mut tx).await?;
+        Ok(tx)
+    }
+
+    async fn active(tx: &mut PgConnection) -> sqlx::Result<Vec<OrgId>> {
         let mut all = Vec::new();
         loop {
             let page = orgs::active(tx, all.last().copied(), ORGS_AT_ONCE).await?;

@@ -83,6 +83,7 @@ impl Job for EnrichLead {
             let skipped = EnrichmentStatus::Skipped;
             leads::set_enrichment_status(&mut tx, self.org, self.lead, skipped).await?;
             tx.commit().await?;
+            ctx.lead_changed(self.org, self.lead).await;
             return Ok(Outcome::skip("the person objects to being looked up"));
         }
         let candidates = ctx.candidates(&mut tx, self.org).await?;
@@ -136,8 +137,7 @@ impl EnrichLead {
             return Ok(Finding::Unasked);
         };
 
-        let mut tx = ctx.db.org(self.org).await?;
-        attempt.fence(&mut tx).await?;
+        let mut tx = ctx.begin(self.org, attempt).await?;
         let hash = question.hash();
         let run =
             enrichment::begin(&mut tx, self.org, self.lead, &provider.key, &hash, now).await?;
@@ -191,8 +191,7 @@ impl EnrichLead {
         metrics::counter!("leadmill_enrichments_total", "outcome" => read.said.map_or("pending", |said| said.as_str()))
             .increment(1);
 
-        let mut tx = ctx.db.org(self.org).await?;
-        attempt.fence(&mut tx).await?;
+        let mut tx = ctx.begin(self.org, attempt).await?;
         match (read.said, &read.finding) {
             (None, Finding::Later { until, .. }) => {
                 enrichment::wait(&mut tx, self.org, run.id, None, *until).await?;
@@ -234,14 +233,14 @@ impl EnrichLead {
         about: &About,
         gone: Asked,
     ) -> JobResult {
-        let mut tx = ctx.db.org(self.org).await?;
-        attempt.fence(&mut tx).await?;
+        let mut tx = ctx.begin(self.org, attempt).await?;
         if let Some((until, retry)) = gone.later().filter(|_| !gone.is_settled()) {
             let failed_often = retry.is_some() && attempt.is_last();
             if !failed_often {
                 let status = EnrichmentStatus::Pending;
                 leads::set_enrichment_status(&mut tx, self.org, self.lead, status).await?;
                 tx.commit().await?;
+                ctx.lead_changed(self.org, self.lead).await;
                 return match retry {
                     Some(why) => Err(anyhow::anyhow!("{why}")),
                     None => Ok(Outcome::snooze(wait(until, ctx.clock.now()))),
@@ -256,6 +255,7 @@ impl EnrichLead {
             }
             attempt.release_key(&mut tx).await?;
             tx.commit().await?;
+            ctx.lead_changed(self.org, self.lead).await;
             return Ok(Outcome::skip("there is nobody to ask about it"));
         };
         let act = ctx.act(self.org, attempt);
@@ -282,6 +282,7 @@ impl EnrichLead {
             score(&mut tx, &act, self.lead, Cause::Enrichment).await?;
         }
         ctx.commit(tx).await?;
+        ctx.lead_changed(self.org, self.lead).await;
         Ok(Outcome::DoneWith(
             json!({"provider": provider, "outcome": said, "filled": enriched.filled}),
         ))

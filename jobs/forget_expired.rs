@@ -33,15 +33,12 @@ impl Job for ForgetExpired {
     }
 
     async fn run(&self, ctx: &Ctx, attempt: &Attempt) -> JobResult {
-        let mut tx = ctx.db.platform().await?;
-        let orgs = ctx.active_orgs(&mut tx).await?;
-        drop(tx);
+        let orgs = ctx.active_orgs().await?;
         let now = ctx.clock.now();
         let (mut answers, mut looked_up) = (0, 0);
         for org in orgs {
             loop {
-                let mut tx = ctx.db.org(org).await?;
-                attempt.fence(&mut tx).await?;
+                let mut tx = ctx.begin(org, attempt).await?;
                 let said = idempotency::forget(&mut tx, org, now, CHUNK).await?;
                 let kept = enrichment::forget(&mut tx, org, now, CHUNK).await?;
                 tx.commit().await?;

@@ -67,8 +67,7 @@ impl Job for NotifyRep {
     }
 
     async fn run(&self, ctx: &Ctx, attempt: &Attempt) -> JobResult {
-        let mut tx = ctx.db.org(self.org).await?;
-        attempt.fence(&mut tx).await?;
+        let mut tx = ctx.begin(self.org, attempt).await?;
         let Some(org) = orgs::find(&mut tx, self.org).await? else {
             return Ok(Outcome::skip("there is no such organisation"));
         };

@@ -44,8 +44,7 @@ impl Job for ProcessIntake {
     }
 
     async fn run(&self, ctx: &Ctx, attempt: &Attempt) -> JobResult {
-        let mut tx = ctx.db.org(self.org).await?;
-        attempt.fence(&mut tx).await?;
+        let mut tx = ctx.begin(self.org, attempt).await?;
         let Some(org) = orgs::find(&mut tx, self.org).await? else {
             return Ok(Outcome::skip("there is no such organisation"));
         };
@@ -87,6 +86,10 @@ impl Job for ProcessIntake {
             .await?;
         after_capture(&mut tx, &org, captured).await?;
         ctx.commit(tx).await?;
+        // Nobody has a page open of a lead that was not there.
+        if captured.outcome != CaptureOutcome::Created {
+            ctx.lead_changed(self.org, lead).await;
+        }
 
         info!(lead.id = %lead, event.id = %self.event, "Made lead {lead} of submission {}", self.event);
         Ok(Outcome::DoneWith(

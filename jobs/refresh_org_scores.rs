@@ -1,8 +1,13 @@
-//! Score the open leads of an org again, a chunk a job.
+//! Score the open leads of an org again, a stretch a job.
+//!
+//! A job first finds where its stretch ends and leaves the job of the next one, so that several of an org are scored at once:
+//! as many as the pool works on. It remembers what it left, and is left itself until its own leads are done.
 
+use domain::actor::Act;
 use domain::clock::Timestamp;
-use domain::command;
+use domain::command::{self, Stretch};
 use domain::id::{LeadId, OrgId, RunId};
+use domain::store::Tx;
 use queue::{Attempt, Job, JobResult, Key, Outcome, enqueue_many};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -13,18 +18,17 @@ use uuid::Uuid;
 use crate::context::Ctx;
 use crate::{NotifyRep, Reason};
 
-/// Most leads per chunk: enough that a statement is worth its round trip, few enough that locks are short.
-const CHUNK: usize = 5_000;
+/// Most leads of a stretch: enough that a statement is worth its round trip, few enough that locks are short.
+const MOST: usize = 5_000;
 
-/// The next chunk's job is committed with the chunk, so a run goes on where it stopped. Done again, a chunk writes
-/// nothing twice.
+/// Each stretch of a run is a job of its own, and done again it writes nothing twice.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct RefreshOrgScores {
     /// The org.
     pub org: OrgId,
     /// The nominal time of the run.
     pub due_at: Timestamp,
-    /// The last lead of the chunk before; none: this is the first.
+    /// The last lead of the stretch before; none: this is the first.
     pub after: Option<LeadId>,
 }
 
@@ -46,11 +50,12 @@ impl Job for RefreshOrgScores {
     }
 
     async fn run(&self, ctx: &Ctx, attempt: &Attempt) -> JobResult {
-        let mut tx = ctx.db.org(self.org).await?;
-        attempt.fence(&mut tx).await?;
         let mut act = ctx.act(self.org, attempt);
         act.at = self.due_at;
-        let chunk = command::rescore_chunk(&mut tx, &act, self.run_id(), self.after, CHUNK).await?;
+        let Some((mut tx, stretch)) = self.begin(ctx, attempt, &act).await? else {
+            return Ok(Outcome::DoneWith(json!({"seen": 0, "scored": 0})));
+        };
+        let rescored = command::rescore_stretch(&mut tx, &act, self.run_id(), &stretch).await?;
         let notify = |reason| {
             move |lead: &LeadId| NotifyRep {
                 org: self.org,
@@ -58,29 +63,53 @@ impl Job for RefreshOrgScores {
                 reason,
             }
         };
-        let hot = chunk.turned_hot.iter().map(notify(Reason::TurnedHot));
-        let qualified = chunk.qualified.iter().map(notify(Reason::Qualified));
+        let hot = rescored.turned_hot.iter().map(notify(Reason::TurnedHot));
+        let qualified = rescored.qualified.iter().map(notify(Reason::Qualified));
         let news: Vec<_> = hot.chain(qualified).collect();
         enqueue_many(&mut tx, &news).await?;
-        if let Some(next) = chunk.next {
-            let (org, due_at, after) = (self.org, self.due_at, Some(next));
-            let next = Self { org, due_at, after };
-            attempt.enqueue_beside(&mut tx, &next).await?;
-        }
         ctx.commit(tx).await?;
 
         info!(
             org.id = %self.org,
             "Looked at {} leads of org {}, {} have another score",
-            chunk.seen, self.org, chunk.scored
+            rescored.seen, self.org, rescored.scored
         );
         Ok(Outcome::DoneWith(
-            json!({"seen": chunk.seen, "scored": chunk.scored}),
+            json!({"seen": rescored.seen, "scored": rescored.scored}),
         ))
     }
 }
 
 impl RefreshOrgScores {
+    /// The leads to score, and the transaction to do so in; none: there are none. If others follow, their job is left first.
+    async fn begin(
+        &self,
+        ctx: &Ctx,
+        attempt: &Attempt,
+        act: &Act,
+    ) -> anyhow::Result<Option<(Tx, Stretch)>> {
+        let mut tx = ctx.db.org(self.org).await?;
+        attempt.fence(&mut tx).await?;
+        if let Some(stretch) = attempt.checkpoint_of()? {
+            return Ok(Some((tx, stretch)));
+        }
+        let stretch = command::next_stretch(&mut tx, act, self.after, MOST).await?;
+        let stretch = match stretch {
+            Some(stretch) if stretch.more => stretch,
+            last => return Ok(last.map(|stretch| (tx, stretch))),
+        };
+        let next = Self {
+            after: Some(stretch.until),
+            ..*self
+        };
+        attempt.enqueue_beside(&mut tx, &next).await?;
+        attempt.checkpoint(&mut tx, &stretch).await?;
+        ctx.commit(tx).await?;
+        let mut tx = ctx.db.org(self.org).await?;
+        attempt.fence(&mut tx).await?;
+        Ok(Some((tx, stretch)))
+    }
+
     /// The same whenever the run is done again, so that no score is kept twice.
     fn run_id(&self) -> RunId {
         let name = format!("{}:{}", self.org, self.due_at.timestamp());

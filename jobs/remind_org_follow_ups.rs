@@ -52,8 +52,7 @@ impl Job for RemindOrgFollowUps {
     }
 
     async fn run(&self, ctx: &Ctx, attempt: &Attempt) -> JobResult {
-        let mut tx = ctx.db.org(self.org).await?;
-        attempt.fence(&mut tx).await?;
+        let mut tx = ctx.begin(self.org, attempt).await?;
         let Some(org) = orgs::find(&mut tx, self.org).await?.filter(Org::is_active) else {
             return Ok(Outcome::skip("there is no such active organisation"));
         };

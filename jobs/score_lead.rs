@@ -38,8 +38,7 @@ impl Job for ScoreLead {
     }
 
     async fn run(&self, ctx: &Ctx, attempt: &Attempt) -> JobResult {
-        let mut tx = ctx.db.org(self.org).await?;
-        attempt.fence(&mut tx).await?;
+        let mut tx = ctx.begin(self.org, attempt).await?;
         let act = ctx.act(self.org, attempt);
         let scored = match score(&mut tx, &act, self.lead, self.trigger).await {
             Ok(Some(scored)) => scored,
@@ -50,6 +49,7 @@ impl Job for ScoreLead {
             Err(error) => return Err(error.into()),
         };
         ctx.commit(tx).await?;
+        ctx.lead_changed(self.org, self.lead).await;
 
         let total = scored.score.total;
         info!(lead.id = %self.lead, score = total, "Scored lead {} at {total}", self.lead);

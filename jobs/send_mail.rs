@@ -101,8 +101,7 @@ impl SendMail {
     /// Looks at what the ledger says and, if the mail is to go, begins an attempt.
     async fn claim(&self, ctx: &Ctx, attempt: &Attempt) -> anyhow::Result<Claim> {
         let now = ctx.clock.now();
-        let mut tx = ctx.db.org(self.org).await?;
-        attempt.fence(&mut tx).await?;
+        let mut tx = ctx.begin(self.org, attempt).await?;
         let Some(mail) = mail_ledger::lock(&mut tx, self.org, self.message, now).await? else {
             return Ok(Claim::Over(Outcome::skip("there is no such mail")));
         };
@@ -142,8 +141,7 @@ impl SendMail {
         token: AttemptToken,
     ) -> anyhow::Result<Option<Outcome>> {
         let now = ctx.clock.now();
-        let mut tx = ctx.db.org(self.org).await?;
-        attempt.fence(&mut tx).await?;
+        let mut tx = ctx.begin(self.org, attempt).await?;
         let Some(mail) = mail_ledger::lock(&mut tx, self.org, self.message, now).await? else {
             return Ok(Some(Outcome::skip("there is no such mail")));
         };

@@ -9,7 +9,7 @@ mod lengths;
 mod notifications;
 mod outage;
 mod trpc;
-mod writes;
+pub(crate) mod writes;
 
 use axum::Router;
 use axum::body::Body;

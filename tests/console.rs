@@ -1,8 +1,10 @@
 //! The console: the door, the pages of reps and of operations, through the router.
 
 mod bell;
+mod called_off;
 mod closing;
 mod door;
+mod followed;
 mod held;
 mod leads;
 mod lengths;

@@ -70,7 +70,9 @@ async fn every_page_is_rendered_by_its_route() {
     for route in routes {
         let path = match &*route {
             route if route.starts_with("/sign-in/{") => world.link("boss@example.test").await,
-            route if route.starts_with("/ops/") => route.replace("{id}", &job.to_string()),
+            route if route.starts_with("/ops/") => route
+                .replace("{id}", &job.to_string())
+                .replace("{name}", "refresh_scores"),
             route => route
                 .replace("{id}", &lead.to_string())
                 .replace("{token}", "any"),
@@ -87,6 +89,8 @@ async fn every_page_is_rendered_by_its_route() {
             "/dashboard/crm/notifications/read",
             "/dashboard/crm/today",
             "/ops/jobs/act",
+            "/ops/batches/",
+            "/ops/dead/forget",
             "/ops/dead/redrive",
             "/ops/limits/act",
             "/ops/schedules/act",

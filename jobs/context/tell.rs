@@ -121,6 +121,19 @@ impl Ctx {
         }
     }
 
+    /// Lets open pages of a lead know that it was changed, after the commit; a page that does not hear it looks by itself.
+    pub(crate) async fn lead_changed(&self, org: OrgId, lead: LeadId) {
+        let rung = async {
+            let mut db = self.db.pool().acquire().await?;
+            bell::lead_changed(&mut db, org, lead).await
+        };
+        if let Err(error) = rung.await {
+            debug!(
+                "Open pages of a lead were not told of its change and will look by themselves: {error}"
+            );
+        }
+    }
+
     /// Lets open pages know, after the commit; a page that does not hear it finds the news by itself.
     pub(crate) async fn ring(&self, org: OrgId, users: &[UserId]) {
         if users.is_empty() {

@@ -185,6 +185,7 @@ async fn change(
     let lead = leads::change(&mut tx, &caller.act(&app), id, &input).await?;
     tx.commit().await.map_err(Refused::from)?;
     app.wake.notify();
+    app.bells.lead_changed(caller.org, id).await;
     Ok(with_version(lead))
 }
 

@@ -1,33 +1,38 @@
 //! How fast all leads of an org are scored again.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use anyhow::ensure;
+use anyhow::{Context, anyhow, ensure};
 use chrono::TimeDelta;
-use domain::actor::{Act, Actor};
-use domain::clock::Clock;
-use domain::command;
-use domain::id::{LeadId, OrgId, RunId};
+use domain::clock::{Clock, Timestamp};
+use domain::id::{LeadId, OrgId};
 use domain::store::Db;
+use jobs::RefreshOrgScores;
+use queue::{Job, Running, Wake};
 use sqlx::PgPool;
 
 use super::progress::Progress;
 use super::{Figure, Place, people};
+use crate::config::{Config, Mistake};
+use crate::work;
 
-/// Leads of one chunk, as the nightly run takes them.
+/// Leads of one statement by hand.
 const CHUNK: usize = 5000;
+/// How often it is looked whether a run is at its end.
+const LOOK: Duration = Duration::from_millis(20);
 
-/// Scores `leads` leads four times: when none has a score, when nothing has changed, when a tenth did something more, and
-/// when a hundredth met a marketing threshold, which moves each through its status. Beside each the limit: the same rows of
-/// a bare table updated in chunks with scores that are known.
+/// Has a worker score `leads` leads four times: when none has a score, when nothing has changed, when a tenth did something
+/// more, and when a hundredth met a marketing threshold, which moves each through its status. Beside each the limit: the same
+/// rows of a bare table updated in chunks with scores that are known.
 pub async fn rescore(place: &Place, leads: usize) -> anyhow::Result<Vec<Figure>> {
     let db = Db::new(place.pool.clone());
     let org = people::org(&db).await?;
     people::leads(&db, org, leads).await?;
     tidy(&place.pool).await?;
     let raw = raw(&place.pool, leads).await?;
+    let worker = worker(&place.pool).await?;
 
-    let mut at = Clock::system().now();
+    let mut due_at = Clock::system().now();
     let mut figures = Vec::new();
     for (name, expected) in [
         ("rescore_first", leads),
@@ -41,36 +46,75 @@ pub async fn rescore(place: &Place, leads: usize) -> anyhow::Result<Vec<Figure>>
             _ => {}
         }
         tidy(&place.pool).await?;
-        at += TimeDelta::days(1);
-        let act = Act::new(org, Actor::Platform, at);
+        due_at += TimeDelta::days(1);
         let began = Instant::now();
-        let (seen, scored) = run(&db, &act, &Progress::begin(name, leads)).await?;
-        let ours = per_second(seen, began);
-        ensure!(seen == leads, "{seen} of {leads} leads were looked at");
+        let done = run(&place.pool, org, due_at, &Progress::begin(name, leads)).await?;
+        let ours = per_second(leads, began);
+        let expected = (i64::try_from(leads)?, i64::try_from(expected)?);
         ensure!(
-            scored == expected,
-            "{scored} leads got a score, {expected} should have"
+            done == expected,
+            "{name}: leads looked at and given another score should be {expected:?}, and are {done:?}"
         );
         figures.push(Figure::new(name, ours, raw, "leads/s"));
     }
+    worker.stop(Duration::from_secs(5)).await;
     Ok(figures)
 }
 
-/// One transaction a chunk, as the job does; how many leads were looked at, and how many got another score.
-async fn run(db: &Db, act: &Act, progress: &Progress) -> anyhow::Result<(usize, usize)> {
-    let (mut seen, mut scored, mut after) = (0, 0, None);
-    let run = RunId::new();
+/// A worker as `leadmill work` starts one, for the queue of scores only.
+async fn worker(pool: &PgPool) -> anyhow::Result<Running> {
+    let config = Config::default();
+    let effects = work::effects(&config).map_err(|mistakes| {
+        let mistakes: Vec<_> = mistakes.iter().map(Mistake::to_string).collect();
+        anyhow!(mistakes.join("; "))
+    })?;
+    let queue = RefreshOrgScores::QUEUE;
+    let mut pools = work::pools(&config, &[])?;
+    pools.retain(|pool| pool.queues.iter().any(|served| served == queue));
+    let scores = pools.first_mut().context("no pool serves scores")?;
+    scores.queues = vec![queue.to_owned()];
+    let wake = Wake::new(pool.clone());
+    let running = work::start(&config, pool.clone(), wake, effects, pools).await?;
+    while running.node().is_none() {
+        tokio::time::sleep(LOOK).await;
+    }
+    Ok(running)
+}
+
+/// The run of a night: how many leads were looked at, and how many got another score.
+async fn run(
+    pool: &PgPool,
+    org: OrgId,
+    due_at: Timestamp,
+    progress: &Progress,
+) -> anyhow::Result<(i64, i64)> {
+    let mut db = pool.acquire().await?;
+    let first = RefreshOrgScores {
+        org,
+        due_at,
+        after: None,
+    };
+    queue::enqueue(&mut db, &first).await?;
+    Wake::new(pool.clone()).notify();
     loop {
-        let mut tx = db.org(act.org).await?;
-        let chunk = command::rescore_chunk(&mut tx, act, run, after, CHUNK).await?;
-        tx.commit().await?;
-        seen += chunk.seen;
-        progress.at(seen);
-        scored += chunk.scored;
-        if chunk.next.is_none() {
+        tokio::time::sleep(LOOK).await;
+        let (left, seen, scored): (bool, i64, i64) = sqlx::query_as(
+            r#"
+            SELECT EXISTS (SELECT FROM queue.job WHERE kind = $1),
+                coalesce(sum((result ->> 'seen')::bigint), 0)::bigint,
+                coalesce(sum((result ->> 'scored')::bigint), 0)::bigint
+            FROM queue.job_history
+            WHERE kind = $1 AND (payload ->> 'due_at')::timestamptz = $2
+            "#,
+        )
+        .bind(RefreshOrgScores::NAME)
+        .bind(due_at)
+        .fetch_one(&mut *db)
+        .await?;
+        progress.at(usize::try_from(seen)?);
+        if !left {
             return Ok((seen, scored));
         }
-        after = chunk.next;
     }
 }
 

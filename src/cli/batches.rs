@@ -6,7 +6,7 @@ use queue::admin::{self, BatchFilter, BatchRow, Refused};
 use serde_json::json;
 use sqlx::PgConnection;
 
-use super::listing::{Format, moment, or_dash};
+use super::listing::{Cancel, Facts, Format, moment, or_dash};
 use super::{Failure, say};
 use crate::config::Config;
 
@@ -52,17 +52,6 @@ struct Ls {
 struct Show {
     /// The batch's id
     id: i64,
-    #[command(flatten)]
-    format: Format,
-}
-
-#[derive(Debug, clap::Args)]
-struct Cancel {
-    /// The batch's id
-    id: i64,
-    /// Why, for whoever looks at its jobs later
-    #[arg(long, default_value = "from the command line")]
-    reason: String,
     #[command(flatten)]
     format: Format,
 }
@@ -126,51 +115,41 @@ async fn show(args: &Show, db: &mut PgConnection) -> Result<(), Failure> {
     let batch = admin::batch(db, args.id)
         .await
         .map_err(anyhow::Error::new)?;
-    let batch = batch.ok_or_else(|| Failure::usage(Refused::UnknownBatch(args.id)))?;
+    let batch = batch.ok_or(Refused::UnknownBatch(args.id))?;
     if args.format.is_json() {
         return args.format.value(&batch);
     }
-    for (name, value) in facts(&batch) {
-        say::line(format_args!("{name:<12}{value}"))?;
-    }
-    Ok(())
+    facts(&batch).print()
 }
 
-fn facts(batch: &BatchRow) -> Vec<(&'static str, String)> {
-    let mut facts = vec![
-        ("batch", format!("{} {}", batch.id, batch.name)),
-        ("state", batch.state.clone()),
-        ("org", or_dash(batch.lane)),
-        ("total", batch.total.to_string()),
-        ("remaining", batch.remaining.to_string()),
-        ("done", batch.done.to_string()),
-        ("failed", batch.failed.to_string()),
-        ("cancelled", batch.cancelled.to_string()),
-        ("created", moment(batch.created_at)),
-    ];
-    let times = [
-        ("sealed", batch.sealed_at),
-        ("completed", batch.completed_at),
-    ];
-    facts.extend(
-        times
-            .into_iter()
-            .filter_map(|(name, at)| Some((name, moment(at?)))),
+fn facts(batch: &BatchRow) -> Facts {
+    let mut facts = Facts::default();
+    facts.add("batch", format_args!("{} {}", batch.id, batch.name));
+    facts.add("state", &batch.state);
+    facts.add("org", or_dash(batch.lane));
+    facts.add("total", batch.total);
+    facts.add("remaining", batch.remaining);
+    facts.add("done", batch.done);
+    facts.add("failed", batch.failed);
+    facts.add("cancelled", batch.cancelled);
+    facts.add("created", moment(batch.created_at));
+    facts.add_known("sealed", batch.sealed_at.map(moment));
+    facts.add_known("completed", batch.completed_at.map(moment));
+    facts.add_known(
+        "then",
+        batch
+            .on_complete
+            .as_ref()
+            .map(|kind| match batch.completed_job {
+                None => kind.clone(),
+                Some(job) => format!("{kind}, job {job}"),
+            }),
     );
-    if let Some(kind) = &batch.on_complete {
-        let job = batch.completed_job;
-        let after = job.map_or_else(|| kind.clone(), |job| format!("{kind}, job {job}"));
-        facts.push(("then", after));
-    }
     facts
 }
 
 async fn cancel(args: &Cancel, db: &mut PgConnection) -> Result<(), Failure> {
-    let done = match admin::cancel_batch(db, args.id, &args.reason).await {
-        Ok(done) => done,
-        Err(Refused::Database(error)) => return Err(anyhow::Error::new(error).into()),
-        Err(refused) => return Err(Failure::usage(refused)),
-    };
+    let done = admin::cancel_batch(db, args.id, &args.reason).await?;
     if args.format.is_json() {
         return args
             .format

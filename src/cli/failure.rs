@@ -4,6 +4,8 @@ use std::fmt::Display;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+use queue::admin::Refused;
+
 use crate::config::Mistake;
 use crate::database::DatabaseError;
 use crate::listen::ListenError;
@@ -65,6 +67,16 @@ impl Failure {
             let _ = writeln!(out, "error: {line}");
         }
         ExitCode::from(self.code)
+    }
+}
+
+impl From<Refused> for Failure {
+    /// Of a job or a batch that cannot be dealt with as it was asked.
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Database(error) => anyhow::Error::new(error).into(),
+            refused => Self::usage(refused),
+        }
     }
 }
 

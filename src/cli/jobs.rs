@@ -9,7 +9,7 @@ use queue::admin::{
 use serde_json::{Value, json};
 use sqlx::PgConnection;
 
-use super::listing::{Format, moment, or_dash};
+use super::listing::{Cancel, Facts, Format, moment, or_dash};
 use super::{Failure, say};
 use crate::config::Config;
 use crate::web::cursor;
@@ -80,17 +80,6 @@ struct Retry {
     /// Run a finished job with this payload instead; it is checked first
     #[arg(long, value_name = "JSON")]
     payload: Option<String>,
-    #[command(flatten)]
-    format: Format,
-}
-
-#[derive(Debug, clap::Args)]
-struct Cancel {
-    /// The job's id
-    id: i64,
-    /// Why, for whoever looks at it later
-    #[arg(long, default_value = "from the command line")]
-    reason: String,
     #[command(flatten)]
     format: Format,
 }
@@ -179,7 +168,7 @@ async fn ls(args: Ls, db: &mut PgConnection) -> Result<(), Failure> {
 
 async fn show(args: &Show, db: &mut PgConnection) -> Result<(), Failure> {
     let job = admin::show(db, args.id).await.map_err(anyhow::Error::new)?;
-    let job = job.ok_or_else(|| Failure::usage(Refused::Unknown(args.id)))?;
+    let job = job.ok_or(Refused::Unknown(args.id))?;
     let waiting = admin::explain(db, args.id)
         .await
         .map_err(anyhow::Error::new)?;
@@ -188,69 +177,43 @@ async fn show(args: &Show, db: &mut PgConnection) -> Result<(), Failure> {
         whole["waiting"] = json!(waiting);
         return args.format.value(&whole);
     }
-    for (name, value) in facts(&job, &waiting) {
-        say::line(format_args!("{name:<12}{value}"))?;
-    }
-    Ok(())
+    facts(&job, &waiting).print()
 }
 
-/// What people want to know of a job, in the order in which they ask.
-fn facts(detail: &JobDetail, waiting: &Waiting) -> Vec<(&'static str, String)> {
+fn facts(detail: &JobDetail, waiting: &Waiting) -> Facts {
     let job = &detail.job;
-    let mut facts = vec![
-        ("job", format!("{} {}", job.id, job.kind)),
-        (
-            "state",
-            match waiting {
-                Waiting::Finished { outcome } => outcome.clone(),
-                waiting => format!("{}: {waiting}", job.state),
-            },
-        ),
-        ("queue", job.queue.clone()),
-        ("org", or_dash(job.lane)),
-        (
-            "attempt",
-            format!("{} of {}", job.attempt, job.max_attempts),
-        ),
-        ("created", moment(job.created_at)),
-    ];
-    let times = [
-        ("run at", job.run_at),
-        ("started", job.started_at),
-        ("finished", job.finished_at),
-    ];
-    facts.extend(
-        times
-            .into_iter()
-            .filter_map(|(name, at)| Some((name, moment(at?)))),
+    let mut facts = Facts::default();
+    facts.add("job", format_args!("{} {}", job.id, job.kind));
+    facts.add(
+        "state",
+        match waiting {
+            Waiting::Finished { outcome } => outcome.clone(),
+            waiting => format!("{}: {waiting}", job.state),
+        },
     );
-    let texts = [
-        ("key", detail.unique_key.clone()),
-        ("retries", detail.retried_from.map(|id| id.to_string())),
-        ("reason", detail.reason.clone()),
-        ("result", detail.result.as_ref().map(Value::to_string)),
-        ("progress", detail.progress.as_ref().map(Value::to_string)),
-    ];
-    facts.extend(
-        texts
-            .into_iter()
-            .filter_map(|(name, text)| Some((name, text?))),
+    facts.add("queue", &job.queue);
+    facts.add("org", or_dash(job.lane));
+    facts.add(
+        "attempt",
+        format_args!("{} of {}", job.attempt, job.max_attempts),
     );
-    facts.push(("payload", detail.payload.to_string()));
+    facts.add("created", moment(job.created_at));
+    facts.add_known("run at", job.run_at.map(moment));
+    facts.add_known("started", job.started_at.map(moment));
+    facts.add_known("finished", job.finished_at.map(moment));
+    facts.add_known("key", detail.unique_key.as_ref());
+    facts.add_known("retries", detail.retried_from);
+    facts.add_known("reason", detail.reason.as_ref());
+    facts.add_known("result", detail.result.as_ref());
+    facts.add_known("progress", detail.progress.as_ref());
+    facts.add("payload", &detail.payload);
     for error in detail.errors.as_array().into_iter().flatten() {
         let part = |name: &str| match &error[name] {
             Value::String(text) => text.clone(),
             other => other.to_string(),
         };
-        facts.push((
-            "error",
-            format!(
-                "attempt {} at {}: {}",
-                part("attempt"),
-                part("at"),
-                part("error")
-            ),
-        ));
+        let (attempt, at, why) = (part("attempt"), part("at"), part("error"));
+        facts.add("error", format_args!("attempt {attempt} at {at}: {why}"));
     }
     facts
 }
@@ -262,7 +225,7 @@ async fn retry(args: &Retry, db: &mut PgConnection) -> Result<(), Failure> {
     let payload: Value = serde_json::from_str(payload)
         .map_err(|error| Failure::usage(format!("--payload: {error}")))?;
     let job = admin::show(db, args.id).await.map_err(anyhow::Error::new)?;
-    let job = job.ok_or_else(|| Failure::usage(Refused::Unknown(args.id)))?;
+    let job = job.ok_or(Refused::Unknown(args.id))?;
     let edited = jobs::registry()
         .make(&job.job.kind, &payload)
         .map_err(|error| Failure::usage(format!("--payload: {error}")))?;
@@ -289,11 +252,7 @@ async fn counts(args: &Counts, db: &mut PgConnection) -> Result<(), Failure> {
 }
 
 fn done(format: Format, asked: i64, outcome: Result<Act, Refused>) -> Result<(), Failure> {
-    let act = match outcome {
-        Ok(act) => act,
-        Err(Refused::Database(error)) => return Err(anyhow::Error::new(error).into()),
-        Err(refused) => return Err(Failure::usage(refused)),
-    };
+    let act = outcome?;
     let (name, id, told) = match act {
         Act::Retried(id) => ("retried", id, format!("It runs again as job {id}.")),
         Act::Hastened => ("hastened", asked, "It runs now.".to_owned()),

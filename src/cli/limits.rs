@@ -14,7 +14,7 @@ use crate::config::Config;
 /// Arguments of `leadmill limits`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Workers obey within a second. What runs goes on. A SCOPE is queue, kind, lane (an organisation, by its id) or key.
+Workers obey at once, or within 2.25 seconds if the word did not reach them. What runs goes on. A SCOPE is queue, kind, lane (an organisation, by its id) or key.
 
 Examples:
   leadmill limits pause kind send_mail

@@ -55,6 +55,44 @@ impl Format {
     }
 }
 
+/// What is to be called off.
+#[derive(Debug, clap::Args)]
+pub(super) struct Cancel {
+    /// Its id
+    pub(super) id: i64,
+    /// Why, for whoever looks at it later
+    #[arg(long, default_value = "from the command line")]
+    pub(super) reason: String,
+    #[command(flatten)]
+    pub(super) format: Format,
+}
+
+/// What is known of one thing, in the order in which people ask.
+#[derive(Debug, Default)]
+pub(super) struct Facts(Vec<(&'static str, String)>);
+
+impl Facts {
+    /// Also that `name` is `value`.
+    pub(super) fn add(&mut self, name: &'static str, value: impl ToString) {
+        self.0.push((name, value.to_string()));
+    }
+
+    /// The same, if it is known.
+    pub(super) fn add_known(&mut self, name: &'static str, value: Option<impl ToString>) {
+        if let Some(value) = value {
+            self.add(name, value);
+        }
+    }
+
+    /// Prints a line for each.
+    pub(super) fn print(&self) -> Result<(), Failure> {
+        for (name, value) in &self.0 {
+            say::line(format_args!("{name:<12}{value}"))?;
+        }
+        Ok(())
+    }
+}
+
 /// A value that may be missing.
 pub(super) fn or_dash<T: ToString>(value: Option<T>) -> String {
     value.map_or_else(|| "-".into(), |value| value.to_string())

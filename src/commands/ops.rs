@@ -1,12 +1,13 @@
 //! What those who run something do to the queue, for the admin API and the console: done, and written into the audit log.
 
+mod many;
+
 use domain::actor::Act as Circumstances;
 use domain::clock::Timestamp;
+use domain::store::Tx;
 use domain::store::journal::{self, Entry};
-use domain::store::{Db, Tx};
 use queue::admin::{
-    self, Act, BackfillError, DeadFilter, Limits, Redrive, Redriven, Refused as Unmoved,
-    ResumeError, RuleError, Scope,
+    self, Act, BackfillError, JobDetail, Limits, Refused as Unmoved, ResumeError, RuleError, Scope,
 };
 use queue::schedule::Schedule;
 use serde_json::{Value, json};
@@ -15,6 +16,9 @@ use uuid::Uuid;
 
 use super::Refused;
 use crate::web::problem::FieldError;
+use crate::web::secrets::{masked, unmasked};
+
+pub use many::{cancel_batch, forget_dead, redrive};
 
 /// Whose jobs somebody sees: those who run the platform all of them, those who run an org its own.
 #[derive(Debug, Clone, Copy)]
@@ -71,9 +75,7 @@ pub async fn job(
     id: i64,
     reason: &str,
 ) -> Result<Act, Unmoved> {
-    let found = admin::show(tx, id).await?;
-    let found = found.filter(|found| sight.takes_in(found.job.lane));
-    let kind = found.ok_or(Unmoved::Unknown(id))?.job.kind;
+    let kind = in_sight(tx, sight, id).await?.job.kind;
     let done = match verb {
         Verb::Retry => admin::retry(tx, id).await,
         Verb::Cancel => admin::cancel(tx, id, reason).await,
@@ -84,12 +86,46 @@ pub async fn job(
     Ok(done)
 }
 
+/// Runs a finished job again with another payload, in which what nobody is to read may stay masked; what is refused is not
+/// to be committed.
+pub async fn retry_edited(
+    tx: &mut Tx,
+    by: &Circumstances,
+    sight: Sight,
+    id: i64,
+    payload: &Value,
+    reason: &str,
+) -> Result<Act, Refused> {
+    let before = in_sight(tx, sight, id).await?;
+    let kind = before.job.kind;
+    let edited = jobs::registry()
+        .make(&kind, &unmasked(payload, &before.payload))
+        .map_err(|why| Refused::field("payload", "invalid", why.to_string()))?;
+    let done = admin::retry_edited(tx, id, edited).await?;
+    if let Act::Retried(again) = done
+        && in_sight(tx, sight, again).await.is_err()
+    {
+        let why = "Names another organisation; a job stays in the one that it is of";
+        return Err(Refused::field("payload", "invalid", why));
+    }
+    let what = json!({"job": id, "kind": kind, "done": done, "reason": reason, "payload": masked(payload)});
+    audit(tx, by, Verb::Retry.audited(), "job", what).await?;
+    Ok(done)
+}
+
+async fn in_sight(db: &mut PgConnection, sight: Sight, id: i64) -> Result<JobDetail, Unmoved> {
+    let found = admin::show(db, id).await?;
+    let found = found.filter(|found| sight.takes_in(found.job.lane));
+    found.ok_or(Unmoved::Unknown(id))
+}
+
 impl From<Unmoved> for Refused {
     fn from(unmoved: Unmoved) -> Self {
         match unmoved {
             Unmoved::Unknown(_) => Self::NotFound("job"),
             Unmoved::UnknownBatch(_) => Self::NotFound("batch"),
             Unmoved::Database(error) => error.into(),
+            Unmoved::Payload(_, why) => Self::field("payload", "invalid", why.to_string()),
             other => Self::Illegal(other.to_string()),
         }
     }
@@ -111,23 +147,6 @@ pub async fn limits(
     let what = json!({"scope": scope, "name": name, "limits": limits});
     audit(tx, by, "limits.change", "limits", what).await?;
     Ok(limits)
-}
-
-/// Runs dead letters again. What is asked for is in the audit log before the first of them moves, as they move by the thousand.
-pub async fn redrive(
-    db: &Db,
-    mut tx: Tx,
-    by: &Circumstances,
-    filter: &DeadFilter,
-    how: Redrive,
-) -> Result<Redriven, Refused> {
-    let letters = admin::count_dead(&mut tx, filter).await?;
-    let what = json!({"filter": filter, "letters": letters, "limit": how.most,
-        "seconds_apart": how.every.map(|every| every.as_secs_f64())});
-    audit(&mut tx, by, "dead_letters.redrive", "dead_letters", what).await?;
-    tx.commit().await?;
-    let mut db = db.pool().acquire().await?;
-    Ok(admin::redrive(&mut db, filter, how).await?)
 }
 
 /// Lets no tick of a schedule fire, or lets them fire again.
@@ -207,7 +226,8 @@ fn unfilled(error: BackfillError) -> Refused {
     }
 }
 
-fn schedule(name: &str) -> Result<Schedule, Refused> {
+/// The schedule as this program defines it: what fires is the program's to know.
+pub fn schedule(name: &str) -> Result<Schedule, Refused> {
     let mut all = jobs::schedules().into_iter();
     all.find(|schedule| schedule.name() == name)
         .ok_or(Refused::NotFound("schedule"))

@@ -111,7 +111,8 @@ impl Parameters {
         self.parsed(name, "true or false").unwrap_or_default()
     }
 
-    fn instant(&mut self, name: &str) -> Option<Timestamp> {
+    /// A day, which is meant from its first instant on, or an instant.
+    pub fn instant(&mut self, name: &str) -> Option<Timestamp> {
         self.take(name, &a_day_or_an_instant(), instant::start_of)
     }
 

@@ -2,6 +2,7 @@
 
 mod act;
 mod alarm;
+mod backfill;
 mod batches;
 mod chart;
 mod dead;
@@ -38,7 +39,15 @@ pub(super) fn router() -> Router<App> {
             "/ops/dead/redrive",
             post(dead::redrive).get(async || Redirect::to(dead::PATH)),
         )
+        .route(
+            "/ops/dead/forget",
+            post(dead::forget).get(async || Redirect::to(dead::PATH)),
+        )
         .route("/ops/batches", get(batches::list))
+        .route(
+            "/ops/batches/{id}/cancel",
+            post(batches::cancel).get(async || Redirect::to(batches::PATH)),
+        )
         .route("/ops/limits", get(limits::list))
         .route(
             "/ops/limits/act",
@@ -48,6 +57,10 @@ pub(super) fn router() -> Router<App> {
         .route(
             "/ops/schedules/act",
             post(schedules::act).get(async || Redirect::to(schedules::PATH)),
+        )
+        .route(
+            "/ops/schedules/{name}/backfill",
+            get(backfill::show).post(backfill::fire),
         )
 }
 

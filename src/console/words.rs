@@ -202,11 +202,11 @@ pub(super) fn said(word: &str) -> Option<String> {
         Some((word, count)) => (word, count.parse::<u32>().ok()?),
         None => (word, 1),
     };
-    let jobs = if count == 1 {
-        "1 job".to_owned()
-    } else {
-        format!("{count} jobs")
+    let counted = |what: &str| match count {
+        1 => format!("1 {what}"),
+        count => format!("{count} {what}s"),
     };
+    let jobs = counted("job");
     Some(match word {
         "status" => "The status is changed.".into(),
         "stage" => "The stage is changed.".into(),
@@ -223,6 +223,10 @@ pub(super) fn said(word: &str) -> Option<String> {
         "resumed" => "Goes on again.".into(),
         "limited" => "The limits are changed.".into(),
         "cleared" => "Nothing holds it back any more.".into(),
+        "called_off" => format!("Cancelled {jobs}; what runs is asked to stop."),
+        "forgotten" => format!("Removed {} for good.", counted("dead letter")),
+        "filled" if count == 0 => "Every tick of that time had fired already.".into(),
+        "filled" => format!("Fired {}.", counted("missed tick")),
         "fired" => "Fired once; the plan goes on beside it.".into(),
         "nothing" => "Nothing was done: none of the chosen jobs could be.".into(),
         "signed_out" => "You are signed out.".into(),

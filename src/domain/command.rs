@@ -25,7 +25,7 @@ pub use enrich_lead::{Enriched, record_enrichment};
 pub use log_activity::{NewActivity, log_activity};
 pub use log_contact::{Contacted, log_contact};
 pub use move_stage::{StageMoved, move_stage};
-pub use rescore_org::{Chunk, rescore_chunk};
+pub use rescore_org::{Rescored, Stretch, next_stretch, rescore_stretch};
 pub use score_lead::{Scored, record_score};
 pub use sign_in_link::new_sign_in_link;
 pub use transition::{Moved, Transition, accept, recycle, transition};

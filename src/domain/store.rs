@@ -5,6 +5,7 @@ pub mod bell;
 pub mod companies;
 pub mod enrichment;
 pub mod events;
+mod expired;
 pub mod follow_ups;
 pub mod forms;
 pub mod idempotency;

@@ -1,5 +1,6 @@
 //! What the parts of a working process share: jobs claimed and not begun, outcomes not yet written, room for more.
 
+mod buffer;
 mod pool;
 
 use std::collections::{HashMap, VecDeque};
@@ -262,7 +263,9 @@ impl Desk {
                 let due = outcomes.since.map(|since| since + WAIT);
                 let enough = closed || outcomes.waiting.len() >= ENOUGH;
                 let late = due.is_some_and(|due| due <= Instant::now());
-                if !wants.is_empty() || enough || late {
+                // A claim for lanes that wait behind a busy pool's jobs is not to take longer for outcomes that may wait.
+                let in_passing = wants.iter().any(|want| want.each == usize::MAX);
+                if in_passing || enough || (late && wants.is_empty()) {
                     outcomes.take(&mut settlements);
                     if !outcomes.waiting.is_empty() {
                         self.bell.notify_one();
@@ -386,6 +389,17 @@ impl Desk {
             }
             let room = pool.reserve(left);
             left -= room;
+            if room == 0 {
+                if let Some(lane) = ready.iter().find(|lane| lane.has_news()) {
+                    let most = pool.reserve_more(left);
+                    left -= most;
+                    if most > 0 {
+                        seen.push(lane.count());
+                        wants.push(lane.want_some(most));
+                    }
+                }
+                continue;
+            }
             // Each gets its share; what one leaves is another's in the next exchange.
             for (number, lane) in ready.iter().enumerate() {
                 let share = room / ready.len() + usize::from(number < room % ready.len());

@@ -124,13 +124,8 @@ impl Exchanger {
             None => &[],
         };
         let node = node.unwrap_or_default();
-        let is_ruled = wants.iter().any(|want| want.way.is_some());
-        if exchange.settlements.is_empty() && !is_ruled {
-            let jobs = claim::claim(db, node, wants, &passed_over).await?;
-            return Ok(Claims {
-                jobs,
-                ..Claims::default()
-            });
+        if exchange.settlements.is_empty() && is_one_statement(wants) {
+            return claim_all(db, node, wants, &passed_over).await;
         }
         let ended = self.desk.claims.count_ended();
         let alone = exchange.settlements.len() == 1 && !exchange.settlements[0].in_batch;
@@ -142,6 +137,7 @@ impl Exchanger {
         let mut tx = db.begin().await?;
         let settled = settle(&mut tx, &exchange.settlements).await?;
         // What runs is counted by way of the rows.
+        let is_ruled = wants.iter().any(|want| want.way.is_some());
         if ended >= ENDED_CLAIMS.0 || (is_ruled && ended > 0) {
             claim::forget(&mut tx, &self.desk.claims.take_ended()).await?;
         }
@@ -193,6 +189,13 @@ impl Exchanger {
             self.outlook.due_in(wait);
         }
     }
+}
+
+/// Whether one statement claims all that is wanted, or nothing.
+fn is_one_statement(wants: &[Want]) -> bool {
+    let is_free = |want: &Want| want.way.is_none();
+    let needs_no_lock = |want: &Want| want.way.is_some_and(|way| !way.limited);
+    wants.iter().all(is_free) || matches!(wants, [want] if needs_no_lock(want))
 }
 
 /// Claims what is wanted: in queues without rules in one statement, then under rules queue by queue.

@@ -34,6 +34,10 @@ pub(crate) struct Lane {
     pub(crate) queue: Arc<str>,
     /// Counts the times that something may have become ready.
     woken: AtomicU64,
+    /// The count at which a claim that found anything new was last asked for.
+    known: AtomicU64,
+    /// Counts the times that something new may have come in.
+    news: AtomicU64,
     /// The count at which it was found to be empty.
     dry: AtomicU64,
     /// The count at which nothing was found where claims go on.
@@ -88,6 +92,8 @@ impl Lane {
         Self {
             queue,
             woken: AtomicU64::new(1),
+            known: AtomicU64::new(0),
+            news: AtomicU64::new(0),
             dry: AtomicU64::new(0),
             dry_behind: AtomicU64::new(0),
             reach: Mutex::new(Reach {
@@ -101,9 +107,15 @@ impl Lane {
         }
     }
 
-    /// Something may have become ready.
+    /// Something new may be ready.
     pub(crate) fn wake(&self) {
+        self.news.fetch_add(1, Ordering::AcqRel);
         self.woken.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Whether its lanes take turns and one may have come that no claim has looked for.
+    pub(crate) fn has_news(&self) -> bool {
+        self.known.load(Ordering::Acquire) < self.news.load(Ordering::Acquire) && self.takes_turns()
     }
 
     /// How often that was so.
@@ -143,10 +155,13 @@ impl Lane {
 
     /// What a claim of so many jobs is to ask for.
     pub(crate) fn want(&self, most: usize) -> Want {
+        let news = self.news.load(Ordering::Acquire);
+        self.known.fetch_max(news, Ordering::AcqRel);
         let rules = self.rules();
         Want {
             queue: self.queue.clone(),
             most,
+            each: usize::MAX,
             after: if rules.way.is_none() {
                 self.go_on()
             } else {
@@ -154,6 +169,14 @@ impl Lane {
             },
             way: rules.way,
             start: rules.start.clone(),
+        }
+    }
+
+    /// What a claim is to ask for that looks for lanes of which there may be nothing here: one job of each.
+    pub(crate) fn want_some(&self, most: usize) -> Want {
+        Want {
+            each: 1,
+            ..self.want(most)
         }
     }
 
@@ -169,7 +192,7 @@ impl Lane {
     /// A running job has ended, which may have made room under a limit.
     pub(crate) fn made_room(&self) {
         if self.limited.swap(false, Ordering::AcqRel) {
-            self.wake();
+            self.woken.fetch_add(1, Ordering::AcqRel);
         }
     }
 

@@ -6,9 +6,11 @@ use std::time::Duration;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use crate::JobId;
 use crate::allow::{Candidate, Decision, decide};
 use crate::store::claim::{Claimed, Want};
 use crate::store::ruled::{self, PILES, Start};
+use crate::store::turns::{self, Turn};
 
 /// How the rules bear on a queue.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -35,14 +37,19 @@ pub(crate) struct Round {
     pub(crate) wait: Option<Duration>,
 }
 
-/// Makes sure that only this transaction claims in the queues of `wants`, each with the way of its rules.
+/// Makes sure that only this transaction claims in the queues of `wants` in which something is limited, each with the way of
+/// its rules.
 pub(crate) async fn lock(db: &mut PgConnection, wants: &[(&Want, Way)]) -> sqlx::Result<()> {
-    let queues: Vec<&str> = wants.iter().map(|(want, _)| &*want.queue).collect();
+    let limited = wants.iter().filter(|(_, way)| way.limited);
+    let queues: Vec<&str> = limited.map(|(want, _)| &*want.queue).collect();
+    if queues.is_empty() {
+        return Ok(());
+    }
     let crossing = wants.iter().any(|(_, way)| way.crossing);
     ruled::lock(db, &queues, crossing).await
 }
 
-/// Claims jobs of one queue that may start under its rules; the queue is [locked](lock).
+/// Claims jobs of one queue that may start under its rules; the queue is [locked](lock) if something is limited there.
 pub(crate) async fn claim(
     db: &mut PgConnection,
     node: i64,
@@ -50,18 +57,27 @@ pub(crate) async fn claim(
     way: Way,
     not: &[String],
 ) -> sqlx::Result<Round> {
+    if way.turns && !way.crossing {
+        let turn = turns::take(db, node, want, not, way.limited).await?;
+        if turn.fits {
+            return Ok(in_turn(want, turn));
+        }
+        if !way.limited {
+            // Something is limited now, and nobody is kept from claiming: the next look at the queue tells.
+            return Ok(Round {
+                start: want.start.clone(),
+                ..Round::default()
+            });
+        }
+    }
     let candidates = if way.turns {
-        ruled::by_turns(db, want, &want.start, not, way.limited).await?
+        ruled::by_turns(db, want, &want.start, not).await?
     } else {
         ruled::first(db, want, &want.start, not).await?
     };
-    let decision = if way.limited {
-        let rules = ruled::in_force(db, &want.queue, &candidates).await?;
-        let busy = ruled::busy(db).await?;
-        decide(&want.queue, want.most, &candidates, &rules, &busy)
-    } else {
-        decide(&want.queue, want.most, &candidates, &[], &[])
-    };
+    let rules = ruled::in_force(db, &want.queue, &candidates).await?;
+    let busy = ruled::busy(db).await?;
+    let decision = decide(&want.queue, want.most, &candidates, &rules, &busy);
     let mut round = Round {
         start: next(want, way, &candidates),
         limited: decision.limited,
@@ -80,6 +96,34 @@ pub(crate) async fn claim(
     round.more = is_more(want, way, &decision);
     sort(&mut round.jobs, &decision.run);
     Ok(round)
+}
+
+/// What a claim came to that took the lanes in turn.
+fn in_turn(want: &Want, turn: Turn) -> Round {
+    let mut jobs = turn.jobs;
+    jobs.sort_unstable_by_key(Claimed::position);
+    let mut counts: HashMap<Option<Uuid>, usize> = HashMap::new();
+    let mut places: HashMap<JobId, usize> = HashMap::new();
+    for job in &jobs {
+        let count = counts.entry(job.lane).or_default();
+        places.insert(job.id, *count);
+        *count += 1;
+    }
+    jobs.sort_by_key(|job| (places.get(&job.id).copied(), job.lane));
+    let share = turns::share(want, turn.lanes);
+    let has_more = turn.deep || counts.values().any(|count| *count >= share);
+    let goes_on = turn.last.is_some() || want.start != Start::default();
+    let mut start = Start::default();
+    if let Some(behind) = turn.last.and_then(|last| last.as_u128().checked_add(1)) {
+        start.lane = Uuid::from_u128(behind);
+    }
+    Round {
+        more: goes_on || (has_more && !jobs.is_empty()),
+        jobs,
+        start,
+        limited: turn.fills,
+        wait: None,
+    }
 }
 
 /// Whether another claim may find more: some were put out of the way, other lanes are next, or a lane had more than its turn.

@@ -8,6 +8,7 @@ pub(crate) mod insert;
 pub(crate) mod node;
 pub(crate) mod ruled;
 pub(crate) mod settle;
+pub(crate) mod turns;
 
 use sqlx::{PgConnection, PgPool};
 

@@ -1,11 +1,12 @@
-//! Who has news: one connection of the process listens, every open page hears of its own person.
+//! Who has news, and which lead was changed: one connection of the process listens, every open page hears of its own person
+//! and its own lead.
 
 use std::convert::Infallible;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use domain::id::{OrgId, UserId};
-use domain::store::bell::CHANNEL;
+use domain::id::{LeadId, OrgId, UserId};
+use domain::store::bell::{self, CHANNEL};
 use serde::Deserialize;
 use sqlx::PgPool;
 use sqlx::postgres::{PgListener, PgPoolOptions};
@@ -24,8 +25,29 @@ const ANSWER: Duration = Duration::from_secs(5);
 /// How long to wait after it was lost.
 const PAUSE: Duration = Duration::from_secs(2);
 
-/// Whose bell rang; nobody's: it may have been anybody's.
-type Ring = Option<(OrgId, UserId)>;
+/// What was told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(untagged)]
+enum Ring {
+    /// Somebody has news.
+    News { org: OrgId, user: UserId },
+    /// A lead was changed; without its id, it may have been any of the org.
+    Lead { org: OrgId, lead: Option<LeadId> },
+    /// It may have been anything.
+    #[serde(skip)]
+    Unheard,
+}
+
+/// What there may be for a page to tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rang {
+    /// Its person has news.
+    News,
+    /// Its lead was changed.
+    Lead,
+    /// Perhaps the one, perhaps the other.
+    Either,
+}
 
 /// The bells of this process; cheap to clone. It begins to listen when the first page does.
 #[derive(Debug, Clone)]
@@ -52,12 +74,7 @@ pub struct Heard {
     rings: broadcast::Receiver<Ring>,
     org: OrgId,
     user: UserId,
-}
-
-#[derive(Deserialize)]
-struct Told {
-    org: OrgId,
-    user: UserId,
+    lead: Option<LeadId>,
 }
 
 impl Bells {
@@ -74,12 +91,13 @@ impl Bells {
         }))
     }
 
-    /// Listens for one person's bell.
-    pub fn listen(&self, org: OrgId, user: UserId) -> Heard {
+    /// Listens for one person's bell, and for changes of the lead that their page is about.
+    pub fn listen(&self, org: OrgId, user: UserId, lead: Option<LeadId>) -> Heard {
         let heard = Heard {
             rings: self.0.ear.rings.subscribe(),
             org,
             user,
+            lead,
         };
         self.0.listens.get_or_init(|| {
             let ear = self.0.ear.clone();
@@ -87,18 +105,46 @@ impl Bells {
         });
         heard
     }
+
+    /// Lets open pages of `lead` know that it was changed, in whichever process they are; for after the commit. A page that
+    /// does not hear it looks by itself.
+    pub async fn lead_changed(&self, org: OrgId, lead: LeadId) {
+        let told = async {
+            let mut db = self.0.ear.pool.acquire().await?;
+            bell::lead_changed(&mut db, org, lead).await
+        };
+        if let Err(error) = told.await {
+            debug!("Open pages of a lead were not told of its change: {error}");
+        }
+    }
 }
 
 impl Heard {
-    /// Ends when the bell rang, or may have.
-    pub async fn ring(&mut self) {
+    /// Ends when there is something for this page, or may be.
+    pub async fn ring(&mut self) -> Rang {
         loop {
             match self.rings.recv().await {
-                Ok(Some(told)) if told != (self.org, self.user) => {}
-                Ok(_) | Err(RecvError::Lagged(_)) => return,
+                Ok(ring) => {
+                    if let Some(rang) = self.about(ring) {
+                        return rang;
+                    }
+                }
+                Err(RecvError::Lagged(_)) => return Rang::Either,
                 // The process ends; whoever waits hears that elsewhere.
                 Err(RecvError::Closed) => std::future::pending().await,
             }
+        }
+    }
+
+    fn about(&self, ring: Ring) -> Option<Rang> {
+        match ring {
+            Ring::News { org, user } => {
+                ((org, user) == (self.org, self.user)).then_some(Rang::News)
+            }
+            Ring::Lead { org, .. } if org != self.org || self.lead.is_none() => None,
+            Ring::Lead { lead: None, .. } => Some(Rang::Either),
+            Ring::Lead { lead, .. } => (lead == self.lead).then_some(Rang::Lead),
+            Ring::Unheard => Some(Rang::Either),
         }
     }
 }
@@ -138,12 +184,12 @@ async fn hear(ear: &Ear, deaf: &mut bool) -> sqlx::Result<Infallible> {
         info!("Bells are heard again");
     }
     // Something may have been told before; nobody listening is no mistake.
-    let _ = ear.rings.send(None);
+    let _ = ear.rings.send(Ring::Unheard);
     loop {
         match tokio::time::timeout(SILENCE, listener.try_recv()).await {
             Ok(Ok(Some(told))) => {
-                let told = serde_json::from_str::<Told>(told.payload()).ok();
-                let _ = ear.rings.send(told.map(|told| (told.org, told.user)));
+                let ring = serde_json::from_str(told.payload());
+                let _ = ear.rings.send(ring.unwrap_or(Ring::Unheard));
             }
             Ok(Ok(None)) => return Err(sqlx::Error::WorkerCrashed),
             Ok(Err(error)) => return Err(error),

@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+/// What is read instead.
+const MASK: &str = "•••";
 /// Names of fields that nobody is to read.
 const SECRET: [&str; 5] = ["token", "secret", "password", "email", "phone"];
 
@@ -12,7 +14,7 @@ pub fn masked(value: &Value) -> Value {
             .iter()
             .map(|(name, value)| {
                 let value = if is_secret(name) && !value.is_null() {
-                    Value::from("•••")
+                    Value::from(MASK)
                 } else {
                     masked(value)
                 };
@@ -24,12 +26,35 @@ pub fn masked(value: &Value) -> Value {
     }
 }
 
+/// `edited` with what `kept` has, wherever it is masked.
+pub fn unmasked(edited: &Value, kept: &Value) -> Value {
+    match edited {
+        Value::Object(fields) => fields
+            .iter()
+            .map(|(name, value)| {
+                let kept = &kept[name];
+                let value = if is_secret(name) && value == MASK {
+                    kept.clone()
+                } else {
+                    unmasked(value, kept)
+                };
+                (name.clone(), value)
+            })
+            .collect(),
+        Value::Array(values) => {
+            let each = values.iter().enumerate();
+            each.map(|(at, value)| unmasked(value, &kept[at])).collect()
+        }
+        other => other.clone(),
+    }
+}
+
 /// A key without what the payload hides: keys are made of its fields.
 pub fn masked_key(key: &str, payload: &Value) -> String {
     let lower = key.to_lowercase();
     let is_hidden = |secret: &String| !secret.is_empty() && lower.contains(&secret.to_lowercase());
     if key.contains('@') || secrets(payload).iter().any(is_hidden) {
-        "•••".into()
+        MASK.into()
     } else {
         key.to_owned()
     }
@@ -69,5 +94,16 @@ mod tests {
             assert_eq!(masked_key(hidden, &payload), "•••", "{hidden}");
         }
         assert_eq!(masked_key("019", &payload), "019");
+    }
+
+    #[test]
+    fn what_stays_masked_is_as_it_was() {
+        let kept = json!({"org": "1", "email": "a@b.test", "auth": [{"accessToken": "x", "n": 1}], "phone": null});
+        assert_eq!(unmasked(&masked(&kept), &kept), kept);
+        let edited =
+            json!({"org": "•••", "email": "c@d.test", "auth": [{"n": 2}, {"accessToken": "•••"}]});
+        let wanted =
+            json!({"org": "•••", "email": "c@d.test", "auth": [{"n": 2}, {"accessToken": null}]});
+        assert_eq!(unmasked(&edited, &kept), wanted);
     }
 }

@@ -117,16 +117,24 @@ const busy = () =>
   (document.activeElement?.closest("[data-live]") && document.activeElement.matches("input, select, textarea"));
 
 let refreshing = false;
+let refreshed = Date.now();
+// Something kept the page from looking, or changed while an answer was on its way.
+let owed = false;
+let missed = false;
 async function refresh() {
   const regions = $$("[data-live]");
-  if (refreshing || !regions.length || busy()) return;
+  if (refreshing || !regions.length) return;
+  owed = Boolean(busy());
+  if (owed) return;
   refreshing = true;
+  refreshed = Date.now();
   try {
     const answer = await fetch(location.href, { headers: { accept: "text/html" }, redirect: "error" });
     if (!answer.ok) return;
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     const fresh = $$("[data-live]", page);
-    if (fresh.length !== regions.length || busy()) return;
+    owed = Boolean(busy());
+    if (fresh.length !== regions.length || owed) return;
     const place = at();
     regions.forEach((region, index) => {
       if (region.innerHTML === fresh[index].innerHTML) return;
@@ -141,11 +149,22 @@ async function refresh() {
     // The next time.
   } finally {
     refreshing = false;
+    if (missed) changed();
   }
 }
 
+function changed() {
+  missed = refreshing;
+  if (!refreshing) refresh();
+}
+
+// A page that is told of changes looks by itself for the ages of things only, or when something kept it from looking.
+const bell = $("[data-bell]");
+const AGES = 60_000;
+let stream = null;
+const told = () => bell?.dataset.bell.includes("?lead=") && stream?.readyState === EventSource.OPEN;
 const every = Number($("[data-every]")?.dataset.every);
-if (every) setInterval(refresh, every * 1000);
+if (every) setInterval(() => (!told() || owed || Date.now() - refreshed > AGES) && refresh(), every * 1000);
 document.addEventListener("visibilitychange", () => document.hidden || refresh());
 
 // --- What does not fit ------------------------------------------------------------------------------------------------
@@ -168,16 +187,16 @@ for (const letter of $$("[data-letter]")) {
 
 // --- The bell --------------------------------------------------------------------------------------------------------
 
-const bell = $("[data-bell]");
 if (bell && window.EventSource) {
-  const stream = new EventSource(bell.dataset.bell);
+  stream = new EventSource(bell.dataset.bell);
   stream.addEventListener("bell", (event) => {
     const { unread, news } = JSON.parse(event.data);
     $("[data-count]", bell).textContent = unread > 99 ? "99+" : String(unread);
     $("[data-unread]", bell).hidden = unread === 0;
     for (const item of news) toast(item.title, item.url);
-    if (news.length) refresh();
+    if (news.length) changed();
   });
+  stream.addEventListener("lead", changed);
   addEventListener("pagehide", () => stream.close());
 }
 

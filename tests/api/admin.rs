@@ -1,5 +1,8 @@
 //! The queue over REST: who may look and act, that one sees one's own, and that it is in the audit log.
 
+mod edited;
+mod many;
+
 use axum::http::Method;
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::id::OrgId;
@@ -66,6 +69,7 @@ async fn operations_are_refused_to_who_may_not() {
 
     let pages = [
         "jobs",
+        "jobs/counts",
         "queues",
         "limits",
         "batches",
@@ -84,7 +88,7 @@ async fn operations_are_refused_to_who_may_not() {
             );
         }
         // What holds for all orgs is not an org's to see.
-        let whole = matches!(page, "queues" | "limits" | "schedules");
+        let whole = matches!(page, "jobs/counts" | "queues" | "limits" | "schedules");
         let answer = get(&world.app, &path, &of_the_org).await;
         assert_eq!(answer["items"].is_array(), !whole, "{page}: {answer}");
     }
@@ -92,6 +96,9 @@ async fn operations_are_refused_to_who_may_not() {
         (format!("/jobs/{job}/cancel"), json!({})),
         (format!("/jobs/{job}/retry"), json!({})),
         ("/dead_letters/redrive".to_owned(), json!({"all": true})),
+        ("/dead_letters/forget".to_owned(), json!({"all": true})),
+        ("/batches/1/cancel".to_owned(), json!({})),
+        (format!("/jobs/{job}/retry"), json!({"payload": {}})),
     ];
     let acts_on_all = [
         ("/limits/queue/mail/pause".to_owned(), json!({})),

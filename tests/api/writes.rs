@@ -11,7 +11,7 @@ use super::{get, key};
 use crate::harness::World;
 
 /// What the org's key is answered to a JSON body: status, ETag, body.
-pub(super) async fn send(
+pub(crate) async fn send(
     world: &World,
     key: &str,
     method: Method,

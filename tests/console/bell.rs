@@ -7,6 +7,7 @@ use axum::http::{Request, StatusCode, header};
 use domain::member::Role;
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use super::Browser;
 use crate::harness::World;
@@ -21,16 +22,24 @@ pub(super) struct Page {
     read: String,
 }
 
+/// Where pages listen.
+const STREAM: &str = "/dashboard/crm/notifications/stream";
+
 /// What it was told.
 pub(super) struct Event {
+    pub(super) name: String,
     id: String,
     pub(super) data: Value,
 }
 
 impl Page {
     pub(super) async fn open(browser: &Browser<'_>, last: Option<&str>) -> Self {
-        let mut request = Request::get("/dashboard/crm/notifications/stream")
-            .header(header::COOKIE, &browser.cookie);
+        Self::open_at(STREAM, browser, last).await
+    }
+
+    /// The page that is told what its `path` says.
+    pub(super) async fn open_at(path: &str, browser: &Browser<'_>, last: Option<&str>) -> Self {
+        let mut request = Request::get(path).header(header::COOKIE, &browser.cookie);
         if let Some(last) = last {
             request = request.header("last-event-id", last);
         }
@@ -48,6 +57,7 @@ impl Page {
     }
 
     pub(super) async fn next(&mut self) -> Event {
+        let deadline = Instant::now() + PATIENCE;
         loop {
             if let Some((event, rest)) = self.read.split_once("\n\n") {
                 let line = |name: &str| {
@@ -55,6 +65,7 @@ impl Page {
                     lines.find_map(|line| Some(line.strip_prefix(name)?.trim().to_owned()))
                 };
                 let told = line("data:").map(|data| Event {
+                    name: line("event:").unwrap_or_default(),
                     id: line("id:").unwrap_or_default(),
                     data: serde_json::from_str(&data).unwrap(),
                 });
@@ -64,7 +75,7 @@ impl Page {
                 }
                 continue;
             }
-            let frame = tokio::time::timeout(PATIENCE, self.body.frame()).await;
+            let frame = tokio::time::timeout_at(deadline, self.body.frame()).await;
             let frame = frame.expect("the page should have been told").unwrap();
             let bytes = frame.unwrap().into_data().unwrap();
             self.read.push_str(std::str::from_utf8(&bytes).unwrap());
@@ -131,7 +142,7 @@ async fn an_open_page_hears_of_a_lead_when_it_comes() {
 #[tokio::test]
 async fn nobody_hears_without_being_signed_in() {
     let world = World::new().await;
-    let request = Request::get("/dashboard/crm/notifications/stream").body(Body::empty());
+    let request = Request::get(STREAM).body(Body::empty());
     let response = world.send(request.unwrap()).await;
     assert_eq!(response.status(), StatusCode::SEE_OTHER);
     let to = response.headers()[header::LOCATION].to_str().unwrap();

@@ -10,14 +10,26 @@ use super::ops::operator;
 use crate::harness::World;
 
 /// What the audit log of `org` says was done.
-async fn audited(world: &World, org: OrgId) -> Vec<String> {
+pub(super) async fn audited(world: &World, org: OrgId) -> Vec<String> {
     let mut tx = world.db.org(org).await.unwrap();
     sqlx::query_scalar(
-        "SELECT action FROM audit_log WHERE entity_type IN ('limits', 'schedule', 'dead_letters') ORDER BY at, id",
+        "SELECT action FROM audit_log WHERE entity_type IN ('limits', 'schedule', 'dead_letters', 'batch') ORDER BY at, id",
     )
     .fetch_all(&mut *tx)
     .await
     .unwrap()
+}
+
+/// A world with dead letters: of its org, which Olaf owns, two of one cause and one of another; of another org one.
+pub(super) async fn world_with_letters() -> (World, OrgId) {
+    let world = World::new().await;
+    let (here, there) = (world.org().await, world.another_org().await);
+    world.member(here, "Olaf", Role::Owner).await;
+    for error in ["550 no such box", "551 no such box", "timed out"] {
+        world.dead_letter(here.uuid(), error).await;
+    }
+    world.dead_letter(there.uuid(), "550 no such box").await;
+    (world, here)
 }
 
 #[tokio::test]
@@ -61,15 +73,9 @@ async fn what_holds_for_all_orgs_is_for_those_who_run_the_platform() {
 
 #[tokio::test]
 async fn dead_letters_of_one_cause_run_again_and_only_ones_own() {
-    let world = World::new().await;
+    let (world, here) = world_with_letters().await;
     world.leave_jobs();
-    let (here, there) = (world.org().await, world.another_org().await);
-    world.member(here, "Olaf", Role::Owner).await;
     let owner = world.browser("olaf@example.test").await;
-    for error in ["550 no such box", "551 no such box", "timed out"] {
-        world.dead_letter(here.uuid(), error).await;
-    }
-    world.dead_letter(there.uuid(), "550 no such box").await;
 
     let page = owner.get("/ops/dead").await;
     assert_labelled(&page);

@@ -1,6 +1,8 @@
 //! Jobs that stand in the queue as others left them.
 
-use queue::Fingerprint;
+use domain::id::{MessageId, OrgId};
+use jobs::SendMail;
+use queue::{Batch, Fingerprint};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -39,5 +41,20 @@ impl World {
         .execute(&self.pool)
         .await
         .unwrap();
+    }
+
+    /// An open batch of `org` with so many jobs that wait.
+    pub(crate) async fn batch(&self, org: OrgId, size: usize) -> i64 {
+        let mail = || SendMail {
+            org,
+            message: MessageId::new(),
+        };
+        let jobs: Vec<_> = std::iter::repeat_with(mail).take(size).collect();
+        let mut tx = self.pool.begin().await.unwrap();
+        let batch = Batch::new("sweep").lane(org.uuid());
+        let batch = batch.open(&mut tx).await.unwrap();
+        batch.add(&mut tx, &jobs).await.unwrap();
+        tx.commit().await.unwrap();
+        batch.0
     }
 }

@@ -1,12 +1,13 @@
-//! An org's leads are scored anew chunk by chunk, and only what changed is written.
+//! An org's leads are scored anew stretch by stretch, and only what changed is written.
 
 use domain::score::Cause;
 use domain::store::lead_history;
 use jobs::{RefreshOrgScores, RefreshScores};
+use sqlx::AssertSqlSafe;
 
 use super::*;
 
-/// More leads than one chunk takes.
+/// More leads than one stretch has.
 const MANY: i64 = 5_003;
 
 /// Lets a run at the present time go through the org.
@@ -20,7 +21,7 @@ async fn refresh(world: &World, org: OrgId) -> queue::Drained {
 }
 
 #[tokio::test]
-async fn every_chunk_of_a_run_is_part_of_its_batch() {
+async fn every_stretch_of_a_run_is_part_of_its_batch() {
     let (world, org, _) = staffed_at("2030-03-05T03:00:00Z").await;
     many_leads(&world, org).await;
     let due_at = world.clock.now();
@@ -38,7 +39,7 @@ async fn every_chunk_of_a_run_is_part_of_its_batch() {
     );
 }
 
-/// Gives an org more leads than one chunk takes.
+/// Gives an org more leads than one stretch has.
 async fn many_leads(world: &World, org: OrgId) {
     let mut tx = world.db.org(org).await.unwrap();
     sqlx::query(
@@ -56,7 +57,7 @@ async fn many_leads(world: &World, org: OrgId) {
 }
 
 #[tokio::test]
-async fn a_large_org_is_done_in_chunks() {
+async fn a_large_org_is_done_in_stretches() {
     let (world, org, boss) = staffed_at("2030-03-05T03:00:00Z").await;
     many_leads(&world, org).await;
 
@@ -87,6 +88,39 @@ async fn a_large_org_is_done_in_chunks() {
         .await
         .unwrap();
     assert_eq!(kept, MANY, "what came out the same is not kept again");
+}
+
+#[tokio::test]
+async fn a_stretch_that_is_tried_again_leaves_the_next_one_once() {
+    let (world, org, _) = staffed_at("2030-03-05T03:00:00Z").await;
+    many_leads(&world, org).await;
+    let spoil = "UPDATE scoring_profiles SET config = config || '{\"factors\": 1}'";
+    let mend = "UPDATE scoring_profiles SET config = config - 'factors'";
+    let mut tx = world.db.org(org).await.unwrap();
+    sqlx::query(spoil).execute(&mut *tx).await.unwrap();
+    tx.commit().await.unwrap();
+    let failed = refresh(&world, org).await;
+    assert!(!failed.failures().is_empty());
+
+    let mut tx = world.db.org(org).await.unwrap();
+    sqlx::query(mend).execute(&mut *tx).await.unwrap();
+    tx.commit().await.unwrap();
+    // The one that was left is done first, so that nothing but the memory of it keeps it from being left again.
+    for which in ["payload ->> 'after' IS NOT NULL", "true"] {
+        let due = format!("UPDATE queue.job SET state = 0, run_at = now() WHERE {which}");
+        let due = sqlx::query(AssertSqlSafe(due));
+        due.execute(&world.pool).await.unwrap();
+        assert_eq!(world.work().await.failures(), []);
+    }
+
+    let done: Vec<i64> = sqlx::query_scalar(
+        "SELECT (result ->> 'scored')::bigint FROM queue.job_history
+            WHERE kind = 'refresh_org_scores' AND outcome = 'completed' ORDER BY 1",
+    )
+    .fetch_all(&world.pool)
+    .await
+    .unwrap();
+    assert_eq!(done, [3, 5_000]);
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ mod cast;
 use std::time::Duration;
 
 use queue::admin::{self, Limits, Rate, Scope, Waiting};
-use queue::{JobId, enqueue_many};
+use queue::{JobId, Running, enqueue_many};
 use sqlx::PgPool;
 
 use super::cast::until;
@@ -22,9 +22,30 @@ async fn limit(world: &World, scope: Scope, name: &str, limits: Limits) {
         .unwrap();
 }
 
-async fn fill(world: &World, loads: &[Load]) {
+/// A world and a scene in which `name` is limited.
+async fn limited(scope: Scope, name: &str, limits: Limits) -> (World, Scene) {
+    let world = World::new().await;
+    limit(&world, scope, name, limits).await;
+    (world, Scene::default())
+}
+
+async fn fill(world: &World, loads: impl IntoIterator<Item = Load>) {
+    let loads: Vec<Load> = loads.into_iter().collect();
     let mut db = world.pool.acquire().await.unwrap();
-    enqueue_many(&mut db, loads).await.unwrap();
+    enqueue_many(&mut db, &loads).await.unwrap();
+}
+
+async fn two_workers(world: &World, scene: &Scene, slots: usize) -> [Running; 2] {
+    [
+        worker(world, scene, slots).await,
+        worker(world, scene, slots).await,
+    ]
+}
+
+async fn stop(workers: [Running; 2]) {
+    for worker in workers {
+        worker.stop(GRACE).await;
+    }
 }
 
 async fn explained(pool: &PgPool, job: JobId) -> String {
@@ -34,21 +55,14 @@ async fn explained(pool: &PgPool, job: JobId) -> String {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_paused_kind_waits_while_others_of_its_queue_pass_it() {
-    let world = World::new().await;
-    let scene = Scene::default();
-    limit(
-        &world,
-        Scope::Kind,
-        "load",
-        Limits {
-            paused: true,
-            ..Limits::default()
-        },
-    )
-    .await;
+    let limits = Limits {
+        paused: true,
+        ..Limits::default()
+    };
+    let (world, scene) = limited(Scope::Kind, "load", limits).await;
     let mut db = world.pool.acquire().await.unwrap();
     let held = queue::enqueue(&mut db, &Load::new(1)).await.unwrap().id();
-    fill(&world, &(0..300).map(Load::new).collect::<Vec<_>>()).await;
+    fill(&world, (0..300).map(Load::new)).await;
     let running = worker(&world, &scene, 4).await;
     queue::enqueue(&mut db, &cast::Pass).await.unwrap();
     scene.until_passed(1).await;
@@ -77,26 +91,15 @@ async fn a_paused_kind_waits_while_others_of_its_queue_pass_it() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_paused_lane_waits_while_other_lanes_run() {
-    let world = World::new().await;
-    let scene = Scene::default();
     let (first, second) = (lane(1), lane(2));
-    limit(
-        &world,
-        Scope::Lane,
-        &first.to_string(),
-        Limits {
-            paused: true,
-            ..Limits::default()
-        },
-    )
-    .await;
-    fill(
-        &world,
-        &(0..40)
-            .map(|number| Load::new(number).of(if number % 2 == 0 { first } else { second }))
-            .collect::<Vec<_>>(),
-    )
-    .await;
+    let limits = Limits {
+        paused: true,
+        ..Limits::default()
+    };
+    let (world, scene) = limited(Scope::Lane, &first.to_string(), limits).await;
+    let loads =
+        (0..40).map(|number| Load::new(number).of(if number % 2 == 0 { first } else { second }));
+    fill(&world, loads).await;
     let running = worker(&world, &scene, 4).await;
     until(&world.pool, "SELECT count(*) = 20 FROM queue.job").await;
     let mut db = world.pool.acquire().await.unwrap();
@@ -123,39 +126,19 @@ async fn a_paused_lane_waits_while_other_lanes_run() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_limit_of_a_queue_holds_over_all_processes_and_is_lifted_while_they_run() {
-    let world = World::new().await;
-    let scene = Scene::default();
-    limit(
-        &world,
-        Scope::Queue,
-        "load",
-        Limits {
-            max_running: Some(3),
-            ..Limits::default()
-        },
-    )
-    .await;
-    fill(
-        &world,
-        &(0..40)
-            .map(|number| Load::new(number).for_millis(5))
-            .collect::<Vec<_>>(),
-    )
-    .await;
-    let workers = [
-        worker(&world, &scene, 4).await,
-        worker(&world, &scene, 4).await,
-    ];
+    let limits = Limits {
+        max_running: Some(3),
+        ..Limits::default()
+    };
+    let (world, scene) = limited(Scope::Queue, "load", limits).await;
+    let loads = (0..40).map(|number| Load::new(number).for_millis(5));
+    fill(&world, loads).await;
+    let workers = two_workers(&world, &scene, 4).await;
     until(&world.pool, NONE_LEFT).await;
     assert_eq!((scene.ran(), scene.most_at_once("all")), (40, 3));
 
-    fill(
-        &world,
-        &(0..6)
-            .map(|number| Load::new(number).until_told())
-            .collect::<Vec<_>>(),
-    )
-    .await;
+    let loads = (0..6).map(|number| Load::new(number).until_told());
+    fill(&world, loads).await;
     until(
         &world.pool,
         "SELECT count(*) = 3 FROM queue.job WHERE lease_by IS NOT NULL",
@@ -176,81 +159,47 @@ async fn a_limit_of_a_queue_holds_over_all_processes_and_is_lifted_while_they_ru
     .await;
     scene.tell(6);
     until(&world.pool, NONE_LEFT).await;
-    for worker in workers {
-        worker.stop(GRACE).await;
-    }
+    stop(workers).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_a_thousand_lanes_never_more_than_two_jobs_run_at_once() {
-    let world = World::new().await;
-    let scene = Scene::default();
-    limit(
-        &world,
-        Scope::Queue,
-        "load",
-        Limits {
-            lane_running: Some(2),
-            ..Limits::default()
-        },
-    )
-    .await;
+    let limits = Limits {
+        lane_running: Some(2),
+        ..Limits::default()
+    };
+    let (world, scene) = limited(Scope::Queue, "load", limits).await;
     // Five of each lane in a row, so that without the limit they would run side by side.
-    fill(
-        &world,
-        &(0..5000)
-            .map(|number| Load::new(number).of(lane(number / 5)).for_millis(1))
-            .collect::<Vec<_>>(),
-    )
-    .await;
-    let workers = [
-        worker(&world, &scene, 50).await,
-        worker(&world, &scene, 50).await,
-    ];
+    let loads = (0..5000).map(|number| Load::new(number).of(lane(number / 5)).for_millis(1));
+    fill(&world, loads).await;
+    let workers = two_workers(&world, &scene, 50).await;
     until(&world.pool, NONE_LEFT).await;
     assert_eq!(scene.ran(), 5000);
     let most = (0..1000).map(|number| scene.most_at_once(&lane(number).to_string()));
     assert_eq!(most.max(), Some(2));
-    for worker in workers {
-        worker.stop(GRACE).await;
-    }
+    stop(workers).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn jobs_of_one_limit_key_run_one_at_a_time_and_are_in_nobodys_way() {
-    let world = World::new().await;
-    let scene = Scene::default();
-    limit(
-        &world,
-        Scope::Queue,
-        "load",
-        Limits {
-            key_running: Some(1),
-            ..Limits::default()
-        },
-    )
-    .await;
-    limit(
-        &world,
-        Scope::Key,
-        "two",
-        Limits {
-            max_running: Some(2),
-            ..Limits::default()
-        },
-    )
-    .await;
+    let limits = Limits {
+        key_running: Some(1),
+        ..Limits::default()
+    };
+    let (world, scene) = limited(Scope::Queue, "load", limits).await;
+    let limits = Limits {
+        max_running: Some(2),
+        ..Limits::default()
+    };
+    limit(&world, Scope::Key, "two", limits).await;
     let keyed = (0..60).map(|number| {
         Load::new(number)
             .under(["one", "other"][number as usize % 2])
             .for_millis(2)
     });
     let free = (60..90).map(Load::new);
-    fill(&world, &keyed.chain(free).collect::<Vec<_>>()).await;
-    let workers = [
-        worker(&world, &scene, 8).await,
-        worker(&world, &scene, 8).await,
-    ];
+    fill(&world, keyed.chain(free)).await;
+    let workers = two_workers(&world, &scene, 8).await;
     until(&world.pool, NONE_LEFT).await;
     assert_eq!(scene.ran(), 90);
     assert_eq!(scene.most_at_once("one"), 1);
@@ -258,25 +207,16 @@ async fn jobs_of_one_limit_key_run_one_at_a_time_and_are_in_nobodys_way() {
     let order = scene.order();
     let last_free = order.iter().rposition(|number| *number >= 60).unwrap();
     assert!(last_free < 80, "the free ones waited: {order:?}");
-    for worker in workers {
-        worker.stop(GRACE).await;
-    }
+    stop(workers).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_slot_is_free_again_after_the_process_that_had_it_died() {
-    let world = World::new().await;
-    let scene = Scene::default();
-    limit(
-        &world,
-        Scope::Key,
-        "only",
-        Limits {
-            max_running: Some(1),
-            ..Limits::default()
-        },
-    )
-    .await;
+    let limits = Limits {
+        max_running: Some(1),
+        ..Limits::default()
+    };
+    let (world, scene) = limited(Scope::Key, "only", limits).await;
     // One that runs on a node whose lease ran out long ago.
     sqlx::raw_sql(
         r#"
@@ -292,7 +232,7 @@ async fn a_slot_is_free_again_after_the_process_that_had_it_died() {
     .execute(&world.pool)
     .await
     .unwrap();
-    fill(&world, &[Load::new(1).under("only")]).await;
+    fill(&world, [Load::new(1).under("only")]).await;
     let running = worker(&world, &scene, 2).await;
     until(&world.pool, NONE_LEFT).await;
     let mut order = scene.order();
@@ -320,27 +260,17 @@ async fn most_within(pool: &PgPool, seconds: f64) -> i64 {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_rate_evens_out_what_starts_of_a_queue_or_a_key() {
-    let world = World::new().await;
-    let scene = Scene::default();
     let fifty = Rate {
         count: 50,
         seconds: 1.0,
     };
-    limit(
-        &world,
-        Scope::Queue,
-        "load",
-        Limits {
-            rate: Some(fifty),
-            ..Limits::default()
-        },
-    )
-    .await;
-    fill(&world, &(0..60).map(Load::new).collect::<Vec<_>>()).await;
-    let workers = [
-        worker(&world, &scene, 8).await,
-        worker(&world, &scene, 8).await,
-    ];
+    let limits = Limits {
+        rate: Some(fifty),
+        ..Limits::default()
+    };
+    let (world, scene) = limited(Scope::Queue, "load", limits).await;
+    fill(&world, (0..60).map(Load::new)).await;
+    let workers = two_workers(&world, &scene, 8).await;
     until(&world.pool, NONE_LEFT).await;
     // Five may start at once after a quiet time: a tenth of a second's.
     let most = most_within(&world.pool, 0.5).await;
@@ -351,52 +281,33 @@ async fn a_rate_evens_out_what_starts_of_a_queue_or_a_key() {
         .await
         .unwrap();
     limit(&world, Scope::Queue, "load", Limits::default()).await;
-    limit(
-        &world,
-        Scope::Key,
-        "host",
-        Limits {
-            rate: Some(fifty),
-            burst: Some(10),
-            ..Limits::default()
-        },
-    )
-    .await;
-    fill(
-        &world,
-        &(0..60)
-            .map(|number| Load::new(number).under("host"))
-            .collect::<Vec<_>>(),
-    )
-    .await;
+    let limits = Limits {
+        rate: Some(fifty),
+        burst: Some(10),
+        ..Limits::default()
+    };
+    limit(&world, Scope::Key, "host", limits).await;
+    let loads = (0..60).map(|number| Load::new(number).under("host"));
+    fill(&world, loads).await;
     until(&world.pool, NONE_LEFT).await;
     let most = most_within(&world.pool, 0.5).await;
     assert!(
         (10..=25 + 10 + 1).contains(&most),
         "{most} in half a second"
     );
-    for worker in workers {
-        worker.stop(GRACE).await;
-    }
+    stop(workers).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn where_lanes_take_turns_nobody_waits_for_the_one_that_has_most() {
-    let world = World::new().await;
-    let scene = Scene::default();
-    limit(
-        &world,
-        Scope::Queue,
-        "load",
-        Limits {
-            turns: true,
-            ..Limits::default()
-        },
-    )
-    .await;
+    let limits = Limits {
+        turns: true,
+        ..Limits::default()
+    };
+    let (world, scene) = limited(Scope::Queue, "load", limits).await;
     let many = (0..3000).map(|number| Load::new(number).of(lane(7)));
     let few = (3000..3050).map(|number| Load::new(number).of(lane(number)));
-    fill(&world, &many.chain(few).collect::<Vec<_>>()).await;
+    fill(&world, many.chain(few)).await;
     let running = worker(&world, &scene, 4).await;
     until(&world.pool, NONE_LEFT).await;
     let order = scene.order();
@@ -420,13 +331,8 @@ async fn a_job_that_has_waited_for_a_minute_goes_ahead_of_more_urgent_ones() {
         .execute(&mut *db)
         .await
         .unwrap();
-    fill(
-        &world,
-        &(0..2000)
-            .map(|number| Load::new(number).for_millis(2))
-            .collect::<Vec<_>>(),
-    )
-    .await;
+    let loads = (0..2000).map(|number| Load::new(number).for_millis(2));
+    fill(&world, loads).await;
     let running = worker(&world, &scene, 2).await;
     until(&world.pool, NONE_LEFT).await;
     let order = scene.order();

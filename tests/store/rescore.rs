@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use domain::clock::Timestamp;
-use domain::command::{self, Chunk, Transition};
+use domain::command::{self, Rescored, Stretch, Transition};
 use domain::id::{LeadId, OrgId, RunId};
 use domain::score::Cause;
 use domain::status::Status;
@@ -11,30 +11,52 @@ use domain::status::Status;
 use super::{captured, done, of, read, value};
 use crate::harness::World;
 
-/// The whole of a run, in chunks of `size`.
-async fn run(world: &World, org: OrgId, run: RunId, due: Timestamp, size: usize) -> Vec<Chunk> {
-    let mut chunks: Vec<Chunk> = Vec::new();
-    loop {
-        let after = chunks.last().and_then(|chunk| chunk.next);
-        let chunk = done(world, org, async |tx, act| {
-            let mut act = act.clone();
-            act.at = due;
-            command::rescore_chunk(tx, &act, run, after, size)
-                .await
-                .unwrap()
-        })
-        .await;
-        let last = chunk.next.is_none();
-        chunks.push(chunk);
-        if last {
-            return chunks;
+/// The leads of an org, at most `size` to a stretch.
+async fn stretches(world: &World, org: OrgId, size: usize) -> Vec<Stretch> {
+    let mut all: Vec<Stretch> = Vec::new();
+    while all.last().is_none_or(|stretch| stretch.more) {
+        let after = all.last().map(|stretch| stretch.until);
+        let next = done(world, org, async |tx, act| {
+            command::next_stretch(tx, act, after, size).await.unwrap()
+        });
+        match next.await {
+            Some(next) => all.push(next),
+            None => break,
         }
     }
+    all
+}
+
+/// Scores one stretch.
+async fn score(
+    world: &World,
+    org: OrgId,
+    run: RunId,
+    due: Timestamp,
+    stretch: &Stretch,
+) -> Rescored {
+    done(world, org, async |tx, act| {
+        let mut act = act.clone();
+        act.at = due;
+        command::rescore_stretch(tx, &act, run, stretch)
+            .await
+            .unwrap()
+    })
+    .await
+}
+
+/// The whole of a run, in stretches of `size`.
+async fn run(world: &World, org: OrgId, run: RunId, due: Timestamp, size: usize) -> Vec<Rescored> {
+    let mut all = Vec::new();
+    for stretch in stretches(world, org, size).await {
+        all.push(score(world, org, run, due, &stretch).await);
+    }
+    all
 }
 
 /// How many leads got another score.
-fn scored(chunks: &[Chunk]) -> usize {
-    chunks.iter().map(|chunk| chunk.scored).sum()
+fn scored(all: &[Rescored]) -> usize {
+    all.iter().map(|one| one.scored).sum()
 }
 
 async fn with_titles(world: &World, org: OrgId, count: usize) -> Vec<LeadId> {
@@ -68,13 +90,13 @@ async fn every_open_lead_is_seen_once_and_scored_as_it_would_be_alone() {
     .await;
     world.clock.advance(chrono::TimeDelta::hours(1));
 
-    let chunks = run(&world, org, RunId::new(), world.clock.now(), 2).await;
+    let rescored = run(&world, org, RunId::new(), world.clock.now(), 2).await;
 
     assert_eq!(
-        chunks.iter().map(|c| c.seen).collect::<Vec<_>>(),
-        [2, 2, 2, 0]
+        rescored.iter().map(|one| one.seen).collect::<Vec<_>>(),
+        [2, 2, 2]
     );
-    assert_eq!(scored(&chunks), 6);
+    assert_eq!(scored(&rescored), 6);
     assert_eq!(read(&world, org, closed).await.score_total, None);
     world.clock.advance(chrono::TimeDelta::hours(1));
     for lead in &leads[..6] {
@@ -110,9 +132,9 @@ async fn a_score_that_comes_out_as_before_is_not_kept_again() {
     })
     .await;
 
-    let chunks = run(&world, org, RunId::new(), world.clock.now(), 10).await;
+    let rescored = run(&world, org, RunId::new(), world.clock.now(), 10).await;
 
-    assert_eq!((chunks[0].seen, chunks[0].scored), (5, 1));
+    assert_eq!((rescored[0].seen, rescored[0].scored), (5, 1));
     assert_eq!(
         value::<i64>(&world, org, "SELECT count(*) FROM lead_scores").await,
         6
@@ -168,14 +190,14 @@ async fn a_run_that_is_done_again_changes_nothing_even_if_the_leads_did() {
         value::<i64>(&world, org, events).await,
     );
 
-    let chunks = run(&world, org, again, due, 10).await;
+    let rescored = run(&world, org, again, due, 10).await;
 
     let after = (
         value::<i64>(&world, org, count).await,
         value::<i64>(&world, org, events).await,
     );
-    assert_eq!((scored(&chunks), after), (0, before));
-    assert!(chunks[0].turned_hot.is_empty());
+    assert_eq!((scored(&rescored), after), (0, before));
+    assert!(rescored[0].turned_hot.is_empty());
     assert_eq!(value::<i64>(&world, org, APART).await, 0);
 }
 
@@ -193,9 +215,9 @@ async fn a_lead_scored_since_the_run_was_due_keeps_that_score() {
     })
     .await;
 
-    let chunks = run(&world, org, RunId::new(), due, 10).await;
+    let rescored = run(&world, org, RunId::new(), due, 10).await;
 
-    assert_eq!(scored(&chunks), 1);
+    assert_eq!(scored(&rescored), 1);
     assert_eq!(
         read(&world, org, leads[0]).await.score_updated_at,
         Some(world.clock.now())
@@ -248,4 +270,47 @@ async fn a_run_touches_one_org_only() {
     for lead in theirs {
         assert_eq!(read(&world, there, lead).await.score_total, None);
     }
+}
+
+#[tokio::test]
+async fn stretches_that_are_scored_at_once_share_no_lead_and_miss_none() {
+    let world = World::new().await;
+    let org = world.org().await;
+    with_titles(&world, org, 8).await;
+    let parts = stretches(&world, org, 3).await;
+    let (run, due) = (RunId::new(), world.clock.now());
+
+    let (first, second, third) = tokio::join!(
+        score(&world, org, run, due, &parts[0]),
+        score(&world, org, run, due, &parts[1]),
+        score(&world, org, run, due, &parts[2]),
+    );
+
+    assert_eq!(parts.len(), 3);
+    assert_eq!((first.scored, second.scored, third.scored), (3, 3, 2));
+    assert_eq!(value::<i64>(&world, org, APART).await, 0);
+}
+
+#[tokio::test]
+async fn a_run_cannot_give_a_lead_two_scores() {
+    let world = World::new().await;
+    let org = world.org().await;
+    with_titles(&world, org, 1).await;
+    let (run, due) = (RunId::new(), world.clock.now());
+    let stretch = &stretches(&world, org, 10).await[0];
+    score(&world, org, run, due, stretch).await;
+    // As if what the lead shows had been lost.
+    done(&world, org, async |tx, _| {
+        let sql = "UPDATE leads SET score_updated_at = NULL, score_hash = NULL";
+        sqlx::query(sql).execute(tx).await.unwrap()
+    })
+    .await;
+
+    let mut tx = world.db.org(org).await.unwrap();
+    let mut act = world.act(org);
+    act.at = due;
+    let refused = command::rescore_stretch(&mut tx, &act, run, stretch).await;
+
+    let why = refused.unwrap_err().to_string();
+    assert!(why.contains("lead_scores_default_pkey"), "{why}");
 }

@@ -14,7 +14,7 @@ mod system;
 mod worker;
 mod workload;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow};
 use clap::{Args, Parser, Subcommand};
@@ -24,9 +24,6 @@ use place::Place;
 use sizes::Sizes;
 use system::{OURS, System};
 use workload::{Bench, Workload};
-
-/// No run takes longer, whatever it waits for.
-const LONGEST: Duration = Duration::from_secs(600);
 
 /// Measures the queue and its peers.
 #[derive(Debug, Parser)]
@@ -39,7 +36,7 @@ struct Cli {
 
 #[derive(Debug, Args)]
 struct Measure {
-    /// Fewer jobs and shorter times, for at most eight minutes
+    /// Fewer jobs and shorter times, and as many rounds as fit into seven minutes
     #[arg(long)]
     quick: bool,
     /// One line of JSON instead of the table
@@ -113,13 +110,13 @@ async fn measure(asked: &Measure, systems: &[Box<dyn System>]) -> Result<()> {
         sizes,
     };
     let mut figures = Figures::default();
-    for workload in workload::all(&bench.sizes) {
+    let mut workloads = workload::all(&bench.sizes);
+    workloads.retain(|workload| {
         let is_asked = |key: &str| asked.only.iter().any(|only| only == key);
         let mut keys = workload.metrics().iter().map(|metric| metric.key);
-        if asked.only.is_empty() || keys.any(is_asked) {
-            interleave(&bench, &*workload, systems, &mut figures).await?;
-        }
-    }
+        asked.only.is_empty() || keys.any(is_asked)
+    });
+    rounds(&bench, &workloads, systems, &mut figures).await?;
     let Bench { place, sizes } = bench;
     if asked.json {
         println!("{}", report::line(&figures, &sizes, systems));
@@ -129,47 +126,71 @@ async fn measure(asked: &Measure, systems: &[Box<dyn System>]) -> Result<()> {
     place.stop().await
 }
 
-/// Measures all systems in turn, over and over, so that whatever else the machine does meets them alike.
+/// Measures all workloads, over and over; after the first round only what fits into the time that is left.
+async fn rounds(
+    bench: &Bench,
+    workloads: &[Box<dyn Workload>],
+    systems: &[Box<dyn System>],
+    figures: &mut Figures,
+) -> Result<()> {
+    let began = Instant::now();
+    let mut took = vec![Duration::ZERO; workloads.len()];
+    let most = workloads.iter().map(|one| one.rounds(&bench.sizes)).max();
+    for round in 0..most.unwrap_or_default() {
+        for (workload, took) in workloads.iter().zip(&mut took) {
+            let has_time = |budget: Duration| began.elapsed() + *took <= budget;
+            let fits = round == 0 || bench.sizes.budget.is_none_or(has_time);
+            if round >= workload.rounds(&bench.sizes) || !fits {
+                continue;
+            }
+            eprintln!(
+                "{}, round {} after {:.0} s",
+                workload.title(),
+                round + 1,
+                began.elapsed().as_secs_f64()
+            );
+            let started = Instant::now();
+            interleave(bench, &**workload, systems, figures).await?;
+            *took = started.elapsed();
+        }
+    }
+    eprintln!("measured for {:.0} s", began.elapsed().as_secs_f64());
+    Ok(())
+}
+
+/// Measures all systems in turn, so that whatever else the machine does meets them alike.
 async fn interleave(
     bench: &Bench,
     workload: &dyn Workload,
     systems: &[Box<dyn System>],
     figures: &mut Figures,
 ) -> Result<()> {
-    eprintln!("{}", workload.title());
     bench.place.checkpoint().await?;
-    let rounds = workload.rounds(&bench.sizes);
-    for round in 0..rounds {
-        let measured = systems
-            .iter()
-            .filter(|system| workload.is_for_all() || system.name() == OURS);
-        for system in measured {
-            let run = workload.run(bench, &**system);
-            let run = tokio::time::timeout(LONGEST, run).await;
-            let figure = match run.unwrap_or_else(|_| Err(anyhow!("it took too long"))) {
-                Ok(figure) => figure,
-                Err(why) => {
-                    let (name, why) = (system.name(), format!("{why:#}"));
-                    eprintln!("  {name}, round {}: not measured: {why}", round + 1);
-                    for metric in workload.metrics() {
-                        figures.fail(name, metric, &why);
-                    }
-                    continue;
+    let measured = systems
+        .iter()
+        .filter(|system| workload.is_for_all() || system.name() == OURS);
+    for system in measured {
+        let name = system.name();
+        let run = workload.run(bench, &**system);
+        let run = tokio::time::timeout(bench.sizes.longest, run).await;
+        let figure = match run.unwrap_or_else(|_| Err(anyhow!("it took too long"))) {
+            Ok(figure) => figure,
+            Err(why) => {
+                let why = format!("{why:#}");
+                eprintln!("  {name}: not measured: {why}");
+                for metric in workload.metrics() {
+                    figures.fail(name, metric, &why);
                 }
-            };
-            let told = workload.metrics().iter().zip(&figure);
-            let told: Vec<String> = told
-                .map(|(metric, value)| format!("{} {value:.2}", metric.key))
-                .collect();
-            eprintln!(
-                "  {}, round {}: {}",
-                system.name(),
-                round + 1,
-                told.join(", ")
-            );
-            for (metric, value) in workload.metrics().iter().zip(figure) {
-                figures.add(system.name(), metric, value);
+                continue;
             }
+        };
+        let told = workload.metrics().iter().zip(&figure);
+        let told: Vec<String> = told
+            .map(|(metric, value)| format!("{} {value:.2}", metric.key))
+            .collect();
+        eprintln!("  {name}: {}", told.join(", "));
+        for (metric, value) in workload.metrics().iter().zip(figure) {
+            figures.add(name, metric, value);
         }
     }
     Ok(())

@@ -87,7 +87,7 @@ pub fn all(sizes: &Sizes) -> Vec<Box<dyn Workload>> {
             finished: sizes.kept,
             waiting: sizes.backlog,
         }),
-        Box::new(snapshot::Snapshot(sizes.snapshot)),
+        Box::new(snapshot::Snapshot::of(sizes)),
         Box::new(idle::Idle),
     ]
 }

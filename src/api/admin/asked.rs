@@ -1,8 +1,10 @@
 //! What a request asks for in its body; an empty one asks for nothing in particular.
 
 use axum::extract::{FromRequest, Request};
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use crate::api::json::JsonObject;
 use crate::app::App;
@@ -11,6 +13,30 @@ use crate::web::problem::Problem;
 
 /// What the database cannot keep, as JSON writes it.
 const NUL: &[u8] = b"\\u0000";
+
+/// Longest reason, in characters.
+const LONGEST: usize = 500;
+
+/// Why something is called off.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Reason {
+    /// For the audit log, and for whoever looks at the job later; up to 500 characters are kept.
+    reason: Option<String>,
+}
+
+/// A reason as it is kept; that of who gave none is how they came.
+pub(super) fn kept(given: Option<String>) -> String {
+    let given = given.unwrap_or_else(|| "over the API".to_owned());
+    given.chars().take(LONGEST).collect()
+}
+
+impl Reason {
+    /// As it is kept.
+    pub(super) fn kept(self) -> String {
+        kept(self.reason)
+    }
+}
 
 /// The body as `T`.
 #[derive(Debug)]

@@ -1,15 +1,16 @@
-//! Jobs that belong together, and how far they have got.
+//! Jobs that belong together: how far they have got, and calling them off.
 
 use axum::Json;
 use axum::extract::{Path, RawQuery, State};
-use queue::admin::{self, BatchFilter, BatchRow};
+use queue::admin::{self, BatchFilter, BatchRow, CancelledBatch};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::asked::{Asked, Reason};
 use crate::api::caller::Caller;
 use crate::app::App;
-use crate::commands::Refused;
 use crate::commands::query::Parameters;
+use crate::commands::{Refused, ops};
 use crate::web::cursor::{self, Page};
 use crate::web::problem::Problem;
 
@@ -17,6 +18,7 @@ pub(super) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(list))
         .routes(routes!(show))
+        .routes(routes!(cancel))
 }
 
 /// List batches
@@ -73,10 +75,40 @@ async fn show(
     Path(id): Path<String>,
 ) -> Result<Json<BatchRow>, Problem> {
     let sight = caller.may_look_after()?;
-    let missing = || Refused::NotFound("batch");
-    let id: i64 = id.parse().map_err(|_| missing())?;
+    let id = batch_id(&id)?;
     let mut tx = caller.begin(&app).await?;
     let found = admin::batch(&mut tx, id).await.map_err(Refused::from)?;
     let found = found.filter(|batch| sight.takes_in(batch.lane));
-    Ok(Json(found.ok_or_else(missing)?))
+    Ok(Json(found.ok_or(Refused::NotFound("batch"))?))
+}
+
+/// Cancel a batch
+///
+/// What of it waits will not run, what runs is asked to stop, and nothing more can be added. When the last of its jobs has
+/// ended, the job that comes after it is enqueued, as always. A request that was cut off may be sent again.
+#[utoipa::path(
+    post, path = "/api/v1/admin/batches/{id}/cancel", operation_id = "cancel_batch", tag = "admin", params(("id" = i64, Path)),
+    request_body = Reason,
+    responses(
+        (status = 200, body = CancelledBatch),
+        (status = 409, body = Problem, content_type = "application/problem+json", description = "It is completed"),
+        (status = "default", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+async fn cancel(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<String>,
+    Asked(given): Asked<Reason>,
+) -> Result<Json<CancelledBatch>, Problem> {
+    let sight = caller.may_operate()?;
+    let id = batch_id(&id)?;
+    let (tx, by) = (caller.begin(&app).await?, caller.act(&app));
+    let done = ops::cancel_batch(&app.db, tx, &by, sight, id, &given.kept()).await?;
+    app.wake.notify();
+    Ok(Json(done))
+}
+
+fn batch_id(text: &str) -> Result<i64, Refused> {
+    text.parse().map_err(|_| Refused::NotFound("batch"))
 }

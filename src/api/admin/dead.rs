@@ -1,11 +1,11 @@
-//! Dead letters by their cause, and running them again.
+//! Dead letters by their cause; run again, or forgotten.
 
 use axum::Json;
 use axum::extract::{RawQuery, State};
 use chrono::{DateTime, Utc};
 use queue::Fingerprint;
 use queue::admin::{self, DeadFilter, FailureRow, Rate, Redrive, Redriven};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -14,8 +14,9 @@ use uuid::Uuid;
 use super::asked::Asked;
 use crate::api::caller::Caller;
 use crate::app::App;
+use crate::commands::ops::{self, Sight};
 use crate::commands::query::Parameters;
-use crate::commands::{Refused, ops};
+use crate::commands::{Refused, instant};
 use crate::web::cursor::Page;
 use crate::web::problem::Problem;
 
@@ -23,6 +24,7 @@ pub(super) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(list))
         .routes(routes!(redrive))
+        .routes(routes!(forget))
 }
 
 /// Which dead letters run again, and how.
@@ -47,6 +49,47 @@ struct RedriveBody {
     rate: Option<Rate>,
     /// How many at most, the oldest first.
     limit: Option<u64>,
+    /// Only say how many there are.
+    dry_run: bool,
+}
+
+/// Which dead letters are removed.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+struct ForgetBody {
+    /// Of this cause.
+    #[schema(value_type = Option<String>)]
+    fingerprint: Option<Fingerprint>,
+    /// Of this kind.
+    kind: Option<String>,
+    /// Of this queue.
+    queue: Option<String>,
+    /// Of this org.
+    org: Option<Uuid>,
+    /// Discarded since then.
+    since: Option<DateTime<Utc>>,
+    /// Every dead letter there is, if nothing else says which.
+    all: bool,
+    /// Only say how many there are.
+    dry_run: bool,
+}
+
+/// What running dead letters again did, or would do.
+#[derive(Debug, Default, Serialize, ToSchema)]
+struct RunAgain {
+    #[serde(flatten)]
+    done: Redriven,
+    /// How many would have run again, had it not been a dry run.
+    would_retry: Option<u64>,
+}
+
+/// What removing dead letters did, or would do.
+#[derive(Debug, Default, Serialize, ToSchema)]
+struct Forgotten {
+    /// Letters that are gone.
+    forgotten: u64,
+    /// How many would have gone, had it not been a dry run.
+    would_forget: Option<u64>,
 }
 
 /// List dead letters by their cause
@@ -59,6 +102,7 @@ struct RedriveBody {
         ("kind" = Option<String>, Query, description = "Of this kind"),
         ("queue" = Option<String>, Query, description = "Of this queue"),
         ("org" = Option<uuid::Uuid>, Query, description = "Of this org"),
+        ("since" = Option<DateTime<Utc>>, Query, description = "Discarded since that day or instant"),
     ),
     responses(
         (status = 200, body = Page<FailureRow>),
@@ -78,7 +122,7 @@ async fn list(
         kind: given.text("kind"),
         queue: given.text("queue"),
         lane: sight.lane.or(org),
-        since: None,
+        since: given.instant("since"),
     };
     given.finish()?;
     let mut tx = caller.begin(&app).await?;
@@ -94,7 +138,7 @@ async fn list(
     post, path = "/api/v1/admin/dead_letters/redrive", operation_id = "redrive_dead_letters", tag = "admin",
     request_body = RedriveBody,
     responses(
-        (status = 200, body = Redriven),
+        (status = 200, body = RunAgain),
         (status = "default", body = Problem, content_type = "application/problem+json"),
     ),
 )]
@@ -102,26 +146,92 @@ async fn redrive(
     State(app): State<App>,
     caller: Caller,
     Asked(asked): Asked<RedriveBody>,
-) -> Result<Json<Redriven>, Problem> {
+) -> Result<Json<RunAgain>, Problem> {
     let sight = caller.may_operate()?;
-    let mut filter = DeadFilter {
+    let filter = DeadFilter {
         kind: asked.kind,
         fingerprint: asked.fingerprint,
         queue: asked.queue,
         lane: asked.org,
         since: asked.since,
     };
-    if filter.is_everything() != asked.all {
-        let why = "Say which dead letters, by fingerprint, kind, queue, org or since, or all of them by `all` alone";
-        return Err(Refused::field("all", "invalid", why).into());
+    let filter = meant(filter, asked.all, sight)?;
+    let mut tx = caller.begin(&app).await?;
+    if asked.dry_run {
+        let there = admin::count_dead(&mut tx, &filter).await;
+        let there = there.map_err(Refused::from)?;
+        return Ok(Json(RunAgain {
+            would_retry: Some(there.min(asked.limit.unwrap_or(u64::MAX))),
+            ..RunAgain::default()
+        }));
     }
-    filter.lane = sight.lane.or(filter.lane);
     let how = Redrive {
         every: asked.rate.map(Rate::every),
         most: asked.limit,
     };
-    let tx = caller.begin(&app).await?;
     let done = ops::redrive(&app.db, tx, &caller.act(&app), &filter, how).await?;
     app.wake.notify();
-    Ok(Json(done))
+    Ok(Json(RunAgain {
+        done,
+        would_retry: None,
+    }))
+}
+
+/// Remove dead letters for good
+///
+/// Payloads, errors and logs are gone; the audit log keeps who asked for it. Those that die meanwhile are left alone.
+#[utoipa::path(
+    post, path = "/api/v1/admin/dead_letters/forget", operation_id = "forget_dead_letters", tag = "admin",
+    request_body = ForgetBody,
+    responses(
+        (status = 200, body = Forgotten),
+        (status = "default", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+async fn forget(
+    State(app): State<App>,
+    caller: Caller,
+    Asked(asked): Asked<ForgetBody>,
+) -> Result<Json<Forgotten>, Problem> {
+    let sight = caller.may_operate()?;
+    let filter = DeadFilter {
+        kind: asked.kind,
+        fingerprint: asked.fingerprint,
+        queue: asked.queue,
+        lane: asked.org,
+        since: asked.since,
+    };
+    let filter = meant(filter, asked.all, sight)?;
+    let mut tx = caller.begin(&app).await?;
+    if asked.dry_run {
+        let there = admin::count_dead(&mut tx, &filter).await;
+        return Ok(Json(Forgotten {
+            forgotten: 0,
+            would_forget: Some(there.map_err(Refused::from)?),
+        }));
+    }
+    let forgotten = ops::forget_dead(&app.db, tx, &caller.act(&app), &filter).await?;
+    Ok(Json(Forgotten {
+        forgotten,
+        would_forget: None,
+    }))
+}
+
+/// The letters that are meant, of those in `sight`; all of them have to be asked for.
+fn meant(filter: DeadFilter, all: bool, sight: Sight) -> Result<DeadFilter, Refused> {
+    if filter.is_everything() != all {
+        let why = "Say which dead letters, by fingerprint, kind, queue, org or since, or all of them by `all` alone";
+        return Err(Refused::field("all", "invalid", why));
+    }
+    if filter
+        .since
+        .is_some_and(|at| instant::in_reach(at).is_none())
+    {
+        let why = format!("Must be an instant such as {}", instant::EXAMPLE);
+        return Err(Refused::field("since", "invalid", why));
+    }
+    Ok(DeadFilter {
+        lane: sight.lane.or(filter.lane),
+        ..filter
+    })
 }

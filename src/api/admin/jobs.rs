@@ -2,13 +2,14 @@
 
 use axum::Json;
 use axum::extract::{Path, RawQuery, State};
-use queue::admin::{self, Act, Cursor, Filter, JobDetail, JobRow, Waiting};
+use queue::admin::{self, Act, Cursor, EndedRow, Filter, JobDetail, JobRow, Waiting};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::asked::Asked;
+use super::asked::{self, Asked, Reason};
 use crate::api::caller::Caller;
 use crate::app::App;
 use crate::commands::Refused;
@@ -18,12 +19,10 @@ use crate::web::cursor::{self, Page};
 use crate::web::problem::Problem;
 use crate::web::secrets::{masked, masked_key};
 
-/// Longest reason, in characters.
-const LONGEST: usize = 500;
-
 pub(super) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(list))
+        .routes(routes!(counts))
         .routes(routes!(show))
         .routes(routes!(retry))
         .routes(routes!(cancel))
@@ -47,12 +46,15 @@ struct Done {
     done: &'static str,
 }
 
-/// Why a job is called off.
+/// How a job runs again.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
-struct Reason {
-    /// For the audit log, and for whoever looks at the job later; up to 500 characters are kept.
+struct Again {
+    /// For the audit log; up to 500 characters are kept.
     reason: Option<String>,
+    /// What a finished job runs with instead, checked first. What is masked in it stays as it is.
+    #[schema(value_type = Option<Object>)]
+    payload: Option<Value>,
 }
 
 /// List jobs
@@ -105,6 +107,23 @@ async fn list(
     }))
 }
 
+/// Count jobs that ended
+///
+/// In the last hour, the last day and ever, by queue and outcome. For those who run the platform.
+#[utoipa::path(
+    get, path = "/api/v1/admin/jobs/counts", operation_id = "count_jobs", tag = "admin",
+    responses(
+        (status = 200, body = Page<EndedRow>),
+        (status = "default", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+async fn counts(State(app): State<App>, caller: Caller) -> Result<Json<Page<EndedRow>>, Problem> {
+    caller.may_look_after()?.need_whole()?;
+    let mut tx = caller.begin(&app).await?;
+    let ended = admin::ended(&mut tx).await.map_err(Refused::from)?;
+    Ok(Json(Page::whole(ended)))
+}
+
 /// Show a job
 ///
 /// With its errors, what its attempts wrote, and why it waits. What is secret in its payload is masked.
@@ -138,12 +157,14 @@ async fn show(
 
 /// Run a job again
 ///
-/// A finished one runs again under a new id, a scheduled one now.
+/// A finished one runs again under a new id, a scheduled one now. A dead letter goes on from the progress that it had noted;
+/// with another payload it starts anew.
 #[utoipa::path(
     post, path = "/api/v1/admin/jobs/{id}/retry", operation_id = "retry_job", tag = "admin", params(("id" = i64, Path)),
+    request_body = Again,
     responses(
         (status = 200, body = Done),
-        (status = 409, body = Problem, content_type = "application/problem+json", description = "It is running, waits for a worker already, or a live job has its key"),
+        (status = 409, body = Problem, content_type = "application/problem+json", description = "It is running, waits for a worker already, or a live job has its key; with another payload, it has not ended"),
         (status = "default", body = Problem, content_type = "application/problem+json"),
     ),
 )]
@@ -151,9 +172,18 @@ async fn retry(
     State(app): State<App>,
     caller: Caller,
     Path(id): Path<String>,
-    Asked(given): Asked<Reason>,
+    Asked(given): Asked<Again>,
 ) -> Result<Json<Done>, Problem> {
-    act(&app, &caller, Verb::Retry, &id, given).await
+    let reason = asked::kept(given.reason);
+    let Some(payload) = given.payload else {
+        return act(&app, &caller, Verb::Retry, &id, &reason).await;
+    };
+    let sight = caller.may_operate()?;
+    let id = job_id(&id)?;
+    let (mut tx, by) = (caller.begin(&app).await?, caller.act(&app));
+    let done = ops::retry_edited(&mut tx, &by, sight, id, &payload, &reason).await?;
+    tx.commit().await.map_err(Refused::from)?;
+    Ok(told(&app, id, done))
 }
 
 /// Cancel a job
@@ -174,7 +204,7 @@ async fn cancel(
     Path(id): Path<String>,
     Asked(given): Asked<Reason>,
 ) -> Result<Json<Done>, Problem> {
-    act(&app, &caller, Verb::Cancel, &id, given).await
+    act(&app, &caller, Verb::Cancel, &id, &given.kept()).await
 }
 
 async fn act(
@@ -182,17 +212,19 @@ async fn act(
     caller: &Caller,
     verb: Verb,
     id: &str,
-    given: Reason,
+    reason: &str,
 ) -> Result<Json<Done>, Problem> {
     let sight = caller.may_operate()?;
     let id = job_id(id)?;
-    let given = given.reason.unwrap_or_else(|| "over the API".to_owned());
-    let kept = given.chars().filter(|letter| *letter != '\0');
-    let reason: String = kept.take(LONGEST).collect();
     let mut tx = caller.begin(app).await?;
-    let done = ops::job(&mut tx, &caller.act(app), sight, verb, id, &reason).await;
+    let done = ops::job(&mut tx, &caller.act(app), sight, verb, id, reason).await;
     let done = done.map_err(Refused::from)?;
     tx.commit().await.map_err(Refused::from)?;
+    Ok(told(app, id, done))
+}
+
+/// Workers hear of it, and the caller what was done.
+fn told(app: &App, id: i64, done: Act) -> Json<Done> {
     app.wake.notify();
     let (id, done) = match done {
         Act::Retried(new) => (new, "retried"),
@@ -201,7 +233,7 @@ async fn act(
         Act::Cancelling => (id, "cancelling"),
         Act::Deleted => (id, "deleted"),
     };
-    Ok(Json(Done { id, done }))
+    Json(Done { id, done })
 }
 
 fn job_id(text: &str) -> Result<i64, Refused> {

@@ -53,7 +53,8 @@ async fn list(State(app): State<App>, caller: Caller) -> Result<Json<Page<Rule>>
 
 /// Change limits
 ///
-/// What is not named stays, null takes a limit away. Workers obey within a second; what runs goes on.
+/// What is not named stays, null takes a limit away. Workers obey at once, one that the word did not reach after 2.25
+/// seconds at most; what runs goes on.
 #[utoipa::path(
     patch, path = "/api/v1/admin/limits/{scope}/{name}", operation_id = "change_limits", tag = "admin",
     params(("scope" = Scope, Path), ("name" = String, Path, description = "A queue, a kind of job, the id of an org, or a limit key")),

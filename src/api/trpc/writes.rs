@@ -37,6 +37,7 @@ pub async fn update(app: &App, caller: &Caller, input: Option<&Value>) -> Result
     let lead = leads::change(&mut tx, &caller.act(app), lead, &input).await?;
     tx.commit().await?;
     app.wake.notify();
+    app.bells.lead_changed(caller.org, lead.id).await;
     Ok(camel_case(json!(LeadView::from(lead))))
 }
 

@@ -11,7 +11,7 @@ use crate::commands::Refused;
 use crate::commands::ops::{self, Verb};
 use crate::console::Failed;
 use crate::console::frame::back;
-use crate::console::posted::Posted;
+use crate::console::posted::{Fields, Posted};
 
 /// Most jobs that can be chosen at once.
 const MOST: usize = 200;
@@ -37,6 +37,16 @@ fn done_word(verb: Verb) -> &'static str {
     }
 }
 
+/// Why, as somebody typed it.
+pub(super) fn reason(fields: &Fields) -> Result<&str, Refused> {
+    let reason = fields.filled("reason").unwrap_or("from the console");
+    if reason.chars().nth(LONGEST).is_some() {
+        let told = format!("Must be at most {LONGEST} characters");
+        return Err(Refused::field("reason", "too_long", told));
+    }
+    Ok(reason)
+}
+
 /// `POST /ops/jobs/act`.
 pub(super) async fn act(State(app): State<App>, posted: Posted) -> Result<Response, Failed> {
     let (session, fields) = (&posted.session, &posted.fields);
@@ -52,11 +62,7 @@ pub(super) async fn act(State(app): State<App>, posted: Posted) -> Result<Respon
     if chosen.len() > MOST {
         return Err(Refused::field("id", "too_many", format!("Choose at most {MOST} jobs")).into());
     }
-    let reason = fields.filled("reason").unwrap_or("from the console");
-    if reason.chars().nth(LONGEST).is_some() {
-        let told = format!("Must be at most {LONGEST} characters");
-        return Err(Refused::field("reason", "too_long", told).into());
-    }
+    let reason = reason(fields)?;
     let circumstances = session.act(&app, &posted.client);
 
     let mut done: u32 = 0;

@@ -1,23 +1,26 @@
-//! Jobs that belong together, and how far they have got.
+//! Jobs that belong together: how far they have got, and calling them off.
 
-use axum::extract::{RawQuery, State};
+use axum::extract::{Path, RawQuery, State};
 use axum::http::StatusCode;
-use axum::response::Response;
+use axum::response::{IntoResponse, Redirect, Response};
 use queue::admin::{self, BatchFilter, BatchRow};
 use serde::Serialize;
 
+use super::act::reason;
 use super::row::Reader;
 use super::{begin, in_time, sight_of};
 use crate::app::App;
 use crate::commands::query::Parameters;
+use crate::commands::{Refused, ops};
 use crate::console::Failed;
-use crate::console::frame::{Frame, address, without};
+use crate::console::frame::{Frame, address, back, without};
 use crate::console::moment::Moment;
+use crate::console::posted::Posted;
 use crate::web::cursor;
 use crate::web::session::Session;
 
 /// Where the page is.
-const PATH: &str = "/ops/batches";
+pub(super) const PATH: &str = "/ops/batches";
 
 /// The page.
 #[derive(Debug, Serialize)]
@@ -29,6 +32,8 @@ struct BatchesPage {
     /// Whether the database gave up looking.
     too_many: bool,
     unfinished: bool,
+    /// Where this page is, to come back to.
+    here: String,
     first: Option<String>,
     next: Option<String>,
 }
@@ -83,6 +88,7 @@ pub(super) async fn list(
         whole: sight.lane.is_none(),
         too_many,
         unfinished,
+        here: address(PATH, &without(&sent, &["said"])),
         first: below.map(|_| address(PATH, &clean)),
         next: next.map(|next| {
             let query = format!("{clean}&cursor={}", cursor::encode(&next));
@@ -93,4 +99,25 @@ pub(super) async fn list(
     Ok(app
         .views
         .page(StatusCode::OK, "console/ops/batches.html", &page))
+}
+
+/// `POST /ops/batches/{id}/cancel`.
+pub(super) async fn cancel(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    posted: Posted,
+) -> Result<Response, Failed> {
+    let (session, fields) = (&posted.session, &posted.fields);
+    let sight = sight_of(session)?;
+    let id: i64 = id.parse().map_err(|_| Refused::NotFound("batch"))?;
+    let reason = reason(fields)?;
+    let (tx, by) = (
+        session.begin(&app).await?,
+        session.act(&app, &posted.client),
+    );
+    let done = ops::cancel_batch(&app.db, tx, &by, sight, id, reason).await?;
+    // Whoever runs one of them hears of it at once.
+    app.wake.notify();
+    let said = format!("called_off.{}", done.cancelled);
+    Ok(Redirect::to(&back(fields.text("back"), PATH, &said)).into_response())
 }

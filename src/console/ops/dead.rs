@@ -1,4 +1,4 @@
-//! Dead letters by their cause, and running those of one again.
+//! Dead letters by their cause; those of one run again, or are forgotten.
 
 use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
@@ -13,7 +13,7 @@ use crate::commands::{Refused, ops};
 use crate::console::Failed;
 use crate::console::frame::{Frame, back};
 use crate::console::moment::Moment;
-use crate::console::posted::Posted;
+use crate::console::posted::{Fields, Posted};
 use crate::web::session::Session;
 
 /// Where the page is.
@@ -77,26 +77,13 @@ pub(super) async fn list(
 /// `POST /ops/dead/redrive`: the letters of one kind and cause.
 pub(super) async fn redrive(State(app): State<App>, posted: Posted) -> Result<Response, Failed> {
     let (session, fields) = (&posted.session, &posted.fields);
-    let sight = sight_of(session)?;
-    let cause = fields.text("fingerprint").parse().map_err(|_| {
-        Refused::field(
-            "fingerprint",
-            "invalid",
-            "Must be the fingerprint of a cause",
-        )
-    })?;
+    let filter = of_one_cause(session, fields)?;
     let rate: Option<Rate> = match fields.filled("rate") {
         None => None,
         Some(text) => Some(
             text.parse()
                 .map_err(|why: String| Refused::field("rate", "invalid", why))?,
         ),
-    };
-    let filter = DeadFilter {
-        kind: fields.filled("kind").map(str::to_owned),
-        fingerprint: Some(cause),
-        lane: sight.lane,
-        ..DeadFilter::default()
     };
     let how = Redrive {
         every: rate.map(Rate::every),
@@ -111,4 +98,32 @@ pub(super) async fn redrive(State(app): State<App>, posted: Posted) -> Result<Re
         count => format!("retried.{count}"),
     };
     Ok(Redirect::to(&back(PATH, PATH, &said)).into_response())
+}
+
+/// `POST /ops/dead/forget`: the letters of one kind and cause.
+pub(super) async fn forget(State(app): State<App>, posted: Posted) -> Result<Response, Failed> {
+    let (session, fields) = (&posted.session, &posted.fields);
+    let filter = of_one_cause(session, fields)?;
+    let by = session.act(&app, &posted.client);
+    let tx = session.begin(&app).await?;
+    let gone = ops::forget_dead(&app.db, tx, &by, &filter).await?;
+    Ok(Redirect::to(&back(PATH, PATH, &format!("forgotten.{gone}"))).into_response())
+}
+
+/// The letters that a row of the page is about, of those that the person sees.
+fn of_one_cause(session: &Session, fields: &Fields) -> Result<DeadFilter, Refused> {
+    let sight = sight_of(session)?;
+    let cause = fields.text("fingerprint").parse().map_err(|_| {
+        Refused::field(
+            "fingerprint",
+            "invalid",
+            "Must be the fingerprint of a cause",
+        )
+    })?;
+    Ok(DeadFilter {
+        kind: fields.filled("kind").map(str::to_owned),
+        fingerprint: Some(cause),
+        lane: sight.lane,
+        ..DeadFilter::default()
+    })
 }

@@ -123,6 +123,8 @@ async fn run(
     match change(&work).await {
         Ok(said) => {
             app.wake.notify();
+            let org = posted.session.member.org;
+            app.bells.lead_changed(org, lead).await;
             let own = format!("/dashboard/crm/leads/{lead}");
             let usual = if said == GONE { LEADS } else { &own };
             let sent = if said == GONE {

@@ -7,6 +7,7 @@ mod timeline;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::{Redirect, Response};
+use chrono::SecondsFormat;
 use domain::activity::Activity;
 use domain::contact::ContactMethod;
 use domain::id::{ActivityId, LeadId};
@@ -68,6 +69,8 @@ struct Again {
 struct LeadPage {
     frame: Frame,
     id: String,
+    /// When it was last edited: what comes after is told to the page.
+    as_of: String,
     name: String,
     initials: String,
     job: String,
@@ -290,6 +293,7 @@ fn page(frame: Frame, found: &Found, reader: &Reader<'_>) -> anyhow::Result<Lead
         once: ActivityId::new().to_string(),
         again: Again::default(),
         id: lead.id.to_string(),
+        as_of: lead.updated_at.to_rfc3339_opts(SecondsFormat::Micros, true),
         name: found.called.clone(),
         frame,
     })

@@ -1,24 +1,28 @@
-//! The bell, live: how much is not read, and what came since the page last heard.
+//! The bell, live: how much is not read, what came since the page last heard, and that the page's lead was changed.
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::time::Duration;
 
-use axum::extract::State;
+use axum::extract::{RawQuery, State};
 use axum::http::HeaderMap;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use domain::clock::Timestamp;
-use domain::id::NotificationId;
+use domain::id::{LeadId, NotificationId};
 use domain::store::bell;
 use futures::stream;
 use serde::Serialize;
+use serde_json::json;
+use sqlx::PgConnection;
 use tokio::time::Instant;
 
 use crate::app::App;
 use crate::commands::Refused;
+use crate::commands::query::Parameters;
 use crate::console::Failed;
 use crate::console::frame::COUNTED_TO;
-use crate::web::bells::Heard;
+use crate::web::bells::{Heard, Rang};
 use crate::web::cursor;
 use crate::web::session::Session;
 
@@ -44,30 +48,49 @@ struct Item {
     url: String,
 }
 
+/// The lead that a page is about.
+struct Watched {
+    lead: LeadId,
+    /// How the page shows it.
+    seen: Option<bell::State>,
+}
+
 struct Listening {
     app: App,
     session: Session,
     heard: Heard,
+    watched: Option<Watched>,
     /// The newest that the page has been told of; nothing before it has been told of any.
     newest: Option<At>,
     told: Option<i64>,
+    /// What is still to be told.
+    events: VecDeque<Event>,
     /// When it ends.
     until: Instant,
 }
 
-/// `GET /dashboard/crm/notifications/stream`.
+/// `GET /dashboard/crm/notifications/stream`; the page of a `lead` says which, and as of when it shows it, with
+/// which score.
 pub(super) async fn stream(
     State(app): State<App>,
     session: Session,
+    RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Failed> {
     let member = &session.member;
+    let mut given = Parameters::parse(query.as_deref().unwrap_or_default());
+    let (lead, as_of) = (given.parsed("lead", "an id"), given.instant("as_of"));
+    let score = given.parsed("score", "a number");
+    given.finish()?;
+    let seen = as_of.map(|at| (at, score));
     // From here on nothing is missed: what comes while we look is heard after.
-    let heard = app.bells.listen(member.org, member.user);
+    let heard = app.bells.listen(member.org, member.user, lead);
     let last = headers.get("last-event-id").and_then(|id| id.to_str().ok());
     let listening = Listening {
         newest: last.and_then(cursor::decode),
         told: None,
+        watched: lead.map(|lead| Watched { lead, seen }),
+        events: VecDeque::new(),
         until: Instant::now() + LONGEST,
         app,
         session,
@@ -85,33 +108,68 @@ impl Listening {
     /// The next thing to tell; nothing once the page is to connect again.
     async fn next(&mut self) -> Option<Event> {
         loop {
-            if self.told.is_some() {
+            if let Some(event) = self.events.pop_front() {
+                return Some(event);
+            }
+            let rang = if self.told.is_none() {
+                Rang::Either
+            } else {
                 tokio::select! {
                     () = self.app.stop.asked() => return None,
                     () = tokio::time::sleep_until(self.until) => return None,
-                    () = self.heard.ring() => {}
-                    () = tokio::time::sleep(LOOK) => {}
+                    rang = self.heard.ring() => rang,
+                    () = tokio::time::sleep(LOOK) => Rang::Either,
                 }
-            }
-            match self.look().await {
-                Ok(Some(event)) => return Some(event),
-                Ok(None) => {}
-                // The page connects again by itself.
-                Err(error) => {
-                    error.log();
-                    return None;
-                }
+            };
+            // The page connects again by itself.
+            if let Err(error) = self.look(rang).await {
+                error.log();
+                return None;
             }
         }
     }
 
-    /// What there is to tell, unless it is what was told before.
-    async fn look(&mut self) -> Result<Option<Event>, Refused> {
-        let (org, user) = (self.session.member.org, self.session.member.user);
+    /// Finds what there is to tell, as far as the person may see it.
+    async fn look(&mut self, rang: Rang) -> Result<(), Refused> {
         let mut tx = self.session.begin(&self.app).await?;
-        let unread = bell::unread(&mut tx, org, user, COUNTED_TO).await?;
-        let latest = bell::list(&mut tx, org, user, false, None, AT_ONCE).await?;
-        drop(tx);
+        if rang != Rang::Lead {
+            let news = self.news(&mut tx).await?;
+            self.events.extend(news);
+        }
+        if rang != Rang::News {
+            let changed = self.changed(&mut tx, rang == Rang::Lead).await?;
+            self.events.extend(changed);
+        }
+        Ok(())
+    }
+
+    /// That the lead was changed, `surely` or by how it is now; of one that is not to be seen, nothing.
+    async fn changed(
+        &mut self,
+        db: &mut PgConnection,
+        surely: bool,
+    ) -> Result<Option<Event>, Refused> {
+        let Some(watched) = &mut self.watched else {
+            return Ok(None);
+        };
+        let org = self.session.member.org;
+        let Some(state) = bell::lead_state(db, org, watched.lead).await? else {
+            return Ok(None);
+        };
+        let before = watched.seen.replace(state);
+        if !surely && before.is_none_or(|before| before == state) {
+            return Ok(None);
+        }
+        let event = Event::default().event("lead");
+        let event = event.json_data(json!({"lead": watched.lead}));
+        Ok(Some(event.map_err(anyhow::Error::new)?))
+    }
+
+    /// What is new at the bell, unless it is what was told before.
+    async fn news(&mut self, db: &mut PgConnection) -> Result<Option<Event>, Refused> {
+        let (org, user) = (self.session.member.org, self.session.member.user);
+        let unread = bell::unread(db, org, user, COUNTED_TO).await?;
+        let latest = bell::list(db, org, user, false, None, AT_ONCE).await?;
         let newest = latest.first().map(|news| (news.created_at, news.id));
         let is_first = self.told.is_none() && self.newest.is_none();
         if self.told == Some(unread) && newest == self.newest {

@@ -1,5 +1,6 @@
-//! Score all open leads of an org, chunk by chunk.
+//! Score all open leads of an org, stretch by stretch.
 
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sqlx::PgConnection;
 
@@ -10,7 +11,7 @@ use crate::{
     mql,
     score::{Band, inputs::Fingerprint},
     store::{
-        events,
+        bell, events,
         journal::{self, Entry},
         leads,
         rescore::{self, NewScores, Run},
@@ -18,49 +19,71 @@ use crate::{
     },
 };
 
-/// What a chunk came to.
+/// Open leads of an org that follow each other by their ids, which is the order in which they came.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stretch {
+    /// Before the first of them; none: it begins with the org's first lead.
+    pub after: Option<LeadId>,
+    /// The last of them.
+    pub until: LeadId,
+    /// Whether others may follow.
+    pub more: bool,
+}
+
+/// The first `limit` open leads behind `after`, or as many as there are; none: there is none.
+pub async fn next_stretch(
+    db: &mut PgConnection,
+    act: &Act,
+    after: Option<LeadId>,
+    limit: usize,
+) -> Result<Option<Stretch>, CommandError> {
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    rescore::by_key(db).await?;
+    let end = rescore::end(db, act.org, after, limit).await?;
+    Ok(end.map(|(until, count)| Stretch {
+        after,
+        until,
+        more: count == limit,
+    }))
+}
+
+/// What scoring a stretch came to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Chunk {
+pub struct Rescored {
     /// Leads looked at.
     pub seen: usize,
     /// Leads that got a new score.
     pub scored: usize,
-    /// Where the next chunk begins; none: this was the last.
-    pub next: Option<LeadId>,
     /// Leads that were not hot before.
     pub turned_hot: Vec<LeadId>,
     /// Leads that marketing holds ready since just now.
     pub qualified: Vec<LeadId>,
 }
 
-/// Scores the `limit` open leads behind `after` as of `act.at`, the run's nominal time.
+/// Scores the open leads of `stretch` as of `act.at`, the run's nominal time.
 ///
-/// Only what comes out differently is kept, unless the org keeps all. Done again, a run writes nothing twice.
-pub async fn rescore_chunk(
+/// Only what comes out differently is kept, unless the org keeps all. Done again, a run writes nothing twice. Stretches share
+/// no lead, so several of an org can be scored at once.
+pub async fn rescore_stretch(
     db: &mut PgConnection,
     act: &Act,
     run: RunId,
-    after: Option<LeadId>,
-    limit: usize,
-) -> Result<Chunk, CommandError> {
+    stretch: &Stretch,
+) -> Result<Rescored, CommandError> {
     let org = org(db, act).await?;
     let Some(profile) = scoring::find_active_profile(db, act.org).await? else {
-        return Ok(Chunk::default());
+        return Ok(Rescored::default());
     };
     let rules = scoring::rules(db, act.org).await?;
     let triggers = scoring::mql_triggers(db, act.org).await?;
     let fingerprint = Fingerprint::of(&profile, &rules);
     rescore::by_key(db).await?;
-    let rows = rescore::chunk(db, act.org, after, i64::try_from(limit).unwrap_or(i64::MAX)).await?;
+    let rows = rescore::open(db, act.org, stretch.after, stretch.until).await?;
 
-    let mut chunk = Chunk {
+    let mut rescored = Rescored {
         seen: rows.len(),
-        ..Chunk::default()
+        ..Rescored::default()
     };
-    chunk.next = rows
-        .last()
-        .filter(|_| rows.len() == limit)
-        .map(|row| row.id);
     let mut new = NewScores::default();
     let (mut same, mut bands, mut reached) = (Vec::new(), Vec::new(), Vec::new());
     for row in &rows {
@@ -84,7 +107,7 @@ pub async fn rescore_chunk(
         if before != score.band {
             bands.push((row.id, before, score.band, score.total));
         }
-        let pushed = new.push(row, score.total, score.band, hash, &score.factors);
+        let pushed = new.push(run, row, score.total, score.band, hash, &score.factors);
         pushed.map_err(|error| sqlx::Error::Encode(error.into()))?;
     }
 
@@ -103,14 +126,14 @@ pub async fn rescore_chunk(
     .await?
     .into_iter()
     .collect();
-    chunk.scored = taken.len();
+    rescored.scored = taken.len();
     bands.retain(|(lead, ..)| taken.contains(lead));
     let crossed: Vec<_> = bands
         .iter()
         .map(|(lead, from, to, score)| (*lead, json!({"from": from, "to": to, "score": score})))
         .collect();
     events::insert_many(db, act.org, "lead.band_changed", &crossed, act.at).await?;
-    chunk.turned_hot = bands
+    rescored.turned_hot = bands
         .iter()
         .filter(|(_, _, to, _)| *to == Band::Hot)
         .map(|(lead, ..)| *lead)
@@ -121,17 +144,19 @@ pub async fn rescore_chunk(
             continue;
         };
         if score_lead::qualify(db, act, &org, &mut lead, &hits).await? {
-            chunk.qualified.push(id);
+            rescored.qualified.push(id);
         }
     }
-    if chunk.scored > 0 {
-        let after = json!({"scored": chunk.scored, "seen": chunk.seen, "version": profile.version});
+    if rescored.scored > 0 {
+        let after =
+            json!({"scored": rescored.scored, "seen": rescored.seen, "version": profile.version});
         journal::write(
             db,
             act,
             Entry::of("org.rescore", "run", run.uuid()).after(after),
         )
         .await?;
+        bell::leads_changed(db, act.org).await?;
     }
-    Ok(chunk)
+    Ok(rescored)
 }

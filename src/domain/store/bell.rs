@@ -102,7 +102,8 @@ pub async fn told_at(
     .await
 }
 
-/// The channel on which open pages hear that somebody has news; the payload names org and person, nothing else.
+/// The channel on which open pages hear that somebody has news or that a lead was changed; the payload names org and person,
+/// or org and lead, nothing else.
 pub const CHANNEL: &str = "leadmill_notifications";
 
 /// Lets open pages of these people know that they have news; for after the commit.
@@ -119,6 +120,52 @@ pub async fn ring(db: &mut PgConnection, org: OrgId, users: &[UserId]) -> sqlx::
     .execute(db)
     .await?;
     Ok(())
+}
+
+/// Lets open pages of `lead` know that it was changed; for after the commit.
+///
+/// A page that does not hear it finds out by itself, so the word need not survive a crash.
+pub async fn lead_changed(db: &mut PgConnection, org: OrgId, lead: LeadId) -> sqlx::Result<()> {
+    sqlx::query(
+        r#"
+        SELECT set_config('synchronous_commit', 'off', true),
+            pg_notify($1, json_build_object('org', $2::text, 'lead', $3::text)::text)
+        "#,
+    )
+    .bind(CHANNEL)
+    .bind(org.to_string())
+    .bind(lead.to_string())
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// Lets open pages of leads of `org` know that some were changed; heard when the transaction of `db` commits.
+pub async fn leads_changed(db: &mut PgConnection, org: OrgId) -> sqlx::Result<()> {
+    sqlx::query("SELECT pg_notify($1, json_build_object('org', $2::text, 'lead', NULL)::text)")
+        .bind(CHANNEL)
+        .bind(org.to_string())
+        .execute(db)
+        .await?;
+    Ok(())
+}
+
+/// When a lead was last edited, and its score: being scored is no edit.
+pub type State = (Timestamp, Option<i16>);
+
+/// How a lead is, if the transaction sees it.
+pub async fn lead_state(
+    db: &mut PgConnection,
+    org: OrgId,
+    lead: LeadId,
+) -> sqlx::Result<Option<State>> {
+    sqlx::query_as(
+        "SELECT updated_at, score_total FROM leads WHERE org_id = $1 AND id = $2 AND deleted_at IS NULL",
+    )
+    .bind(org)
+    .bind(lead)
+    .fetch_optional(db)
+    .await
 }
 
 /// At most `limit` pieces of news for `user`, newest first, behind `after`.

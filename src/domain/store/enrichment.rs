@@ -3,6 +3,7 @@
 use serde_json::Value;
 use sqlx::PgConnection;
 
+use super::expired;
 use crate::{
     clock::Timestamp,
     enrichment::Outcome,
@@ -318,18 +319,11 @@ pub async fn forget(
     now: Timestamp,
     most: u64,
 ) -> sqlx::Result<u64> {
-    let done = sqlx::query(
-        r#"
+    const EXPIRED: &str = r#"
         DELETE FROM enrichment_cache
         WHERE org_id = $1 AND (provider_key, request_hash) IN (
             SELECT provider_key, request_hash FROM enrichment_cache WHERE org_id = $1 AND expires_at <= $2 LIMIT $3)
             AND expires_at <= $2
-        "#,
-    )
-    .bind(org)
-    .bind(now)
-    .bind(i64::try_from(most).unwrap_or(i64::MAX))
-    .execute(db)
-    .await?;
-    Ok(done.rows_affected())
+    "#;
+    expired::forget(db, EXPIRED, org, now, most).await
 }

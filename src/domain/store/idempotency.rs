@@ -4,6 +4,7 @@ use chrono::TimeDelta;
 use serde_json::Value;
 use sqlx::PgConnection;
 
+use super::expired;
 use crate::clock::Timestamp;
 use crate::id::OrgId;
 
@@ -84,20 +85,13 @@ pub async fn forget(
     now: Timestamp,
     most: u64,
 ) -> sqlx::Result<u64> {
-    let done = sqlx::query(
-        r#"
+    const EXPIRED: &str = r#"
         DELETE FROM idempotency_keys
         WHERE org_id = $1 AND (scope, key) IN (
             SELECT scope, key FROM idempotency_keys WHERE org_id = $1 AND expires_at <= $2 LIMIT $3)
             AND expires_at <= $2
-        "#,
-    )
-    .bind(org)
-    .bind(now)
-    .bind(i64::try_from(most).unwrap_or(i64::MAX))
-    .execute(db)
-    .await?;
-    Ok(done.rows_affected())
+    "#;
+    expired::forget(db, EXPIRED, org, now, most).await
 }
 
 /// Remembers the answer.

@@ -3,6 +3,7 @@
 //! None of these statements is kept prepared. After some uses of one that is, Postgres plans it for arrays of ten entries,
 //! and compares each lead of a chunk with every other.
 
+use sha2::{Digest, Sha256};
 use sqlx::PgConnection;
 
 use crate::{
@@ -40,14 +41,47 @@ pub async fn by_key(db: &mut PgConnection) -> sqlx::Result<()> {
     Ok(())
 }
 
-/// At most `limit` open leads behind `after`, in the order of their ids. Those scored since `due` have had their turn.
+/// The last of the first `limit` open leads behind `after`, in the order of their ids, and how many they are.
 ///
 /// Served by the primary key.
-pub async fn chunk(
+pub async fn end(
     db: &mut PgConnection,
     org: OrgId,
     after: Option<LeadId>,
     limit: i64,
+) -> sqlx::Result<Option<(LeadId, i64)>> {
+    sqlx::query_as(
+        r#"
+        SELECT id, number
+        FROM (
+            SELECT id, row_number() OVER (ORDER BY org_id, id) AS number
+            FROM (
+                SELECT org_id, id FROM leads
+                WHERE org_id = $1 AND id > $2 AND is_open AND deleted_at IS NULL
+                ORDER BY org_id, id
+                LIMIT $3
+            ) lead
+        ) numbered
+        ORDER BY number DESC
+        LIMIT 1
+        "#,
+    )
+    .bind(org)
+    .bind(after.unwrap_or(LeadId::nil()))
+    .bind(limit)
+    .persistent(false)
+    .fetch_optional(db)
+    .await
+}
+
+/// The open leads behind `after` up to `until`, in the order of their ids.
+///
+/// Served by the primary key.
+pub async fn open(
+    db: &mut PgConnection,
+    org: OrgId,
+    after: Option<LeadId>,
+    until: LeadId,
 ) -> sqlx::Result<Vec<Scored>> {
     sqlx::query_as(
         r#"
@@ -59,27 +93,23 @@ pub async fn chunk(
             lead.source_category, source.quality_points AS source_points, lead.capture_channel, lead.status,
             lead.estimated_value_minor, lead.first_name, lead.last_name, lead.email, lead.phone, lead.company_name,
             lead.job_title, lead.linkedin_url, lead.source_url, lead.country, lead.state, lead.tags, lead.custom_fields
-        FROM (
-            SELECT * FROM leads
-            WHERE org_id = $1 AND id > $2 AND is_open AND deleted_at IS NULL
-            ORDER BY org_id, id
-            LIMIT $3
-        ) lead
+        FROM leads lead
         LEFT JOIN lead_behaviour behaviour ON behaviour.org_id = lead.org_id AND behaviour.lead_id = lead.id
         LEFT JOIN companies company ON company.org_id = lead.org_id AND company.id = lead.company_id
         LEFT JOIN lead_sources source ON source.org_id = lead.org_id AND source.id = lead.source_id
-        ORDER BY lead.id
+        WHERE lead.org_id = $1 AND lead.id > $2 AND lead.id <= $3 AND lead.is_open AND lead.deleted_at IS NULL
+        ORDER BY lead.org_id, lead.id
         "#,
     )
     .bind(org)
     .bind(after.unwrap_or(LeadId::nil()))
-    .bind(limit)
+    .bind(until)
     .persistent(false)
     .fetch_all(db)
     .await
 }
 
-/// Scores to be kept, column by column as the database takes them.
+/// Scores that a run is to keep, column by column as the database takes them.
 #[derive(Debug, Default)]
 pub struct NewScores {
     leads: Vec<LeadId>,
@@ -96,6 +126,7 @@ impl NewScores {
     /// One more.
     pub fn push(
         &mut self,
+        run: RunId,
         of: &Scored,
         total: i16,
         band: Band,
@@ -103,7 +134,7 @@ impl NewScores {
         factors: &[Factor],
     ) -> serde_json::Result<()> {
         self.leads.push(of.id);
-        self.ids.push(ScoreId::new());
+        self.ids.push(id_of(run, of.id));
         self.totals.push(total);
         self.bands.push(band);
         self.previous.push(of.score_total);
@@ -121,6 +152,17 @@ impl NewScores {
     pub fn is_empty(&self) -> bool {
         self.leads.is_empty()
     }
+}
+
+/// The same whenever the run comes to the lead, so that the primary key refuses its second score.
+fn id_of(run: RunId, lead: LeadId) -> ScoreId {
+    let digest = Sha256::new()
+        .chain_update(run.uuid())
+        .chain_update(lead.uuid())
+        .finalize();
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&digest[..16]);
+    uuid::Builder::from_custom_bytes(bytes).into_uuid().into()
 }
 
 /// Which run scores, by what, and for when.
@@ -166,10 +208,9 @@ pub async fn insert(
         ), kept AS (
             INSERT INTO lead_scores (id, org_id, lead_id, score, band, previous_score, version, profile_id, factors, trigger,
                 input_hash, run_id, computed_at)
-            SELECT given.id, $1, given.lead_id, given.score, given.band, given.previous, $4, $3, given.factors::jsonb, 'refresh',
+            SELECT given.id, $1, given.lead_id, given.score, given.band, given.previous, $4, $3, given.factors::json, 'refresh',
                 given.hash, $2, $5
             FROM given JOIN shown ON shown.id = given.lead_id
-            ON CONFLICT (org_id, lead_id, run_id, computed_at) WHERE run_id IS NOT NULL DO NOTHING
         )
         SELECT id FROM shown
         "#,

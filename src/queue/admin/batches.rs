@@ -71,6 +71,7 @@ pub struct BatchListing {
 
 /// What calling a batch off did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct CancelledBatch {
     /// Jobs that waited and will not run.
     pub cancelled: u64,

@@ -7,6 +7,7 @@ use super::question;
 
 /// What ended in a queue.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, sqlx::FromRow)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct EndedRow {
     /// The queue.
     pub queue: String,

@@ -74,7 +74,8 @@ pub async fn rules(db: &mut PgConnection) -> sqlx::Result<Vec<Rule>> {
     Ok(rows.into_iter().map(Rule::from).collect())
 }
 
-/// Changes what is allowed of `name`, as workers see within a second; gives the limits that stand.
+/// Changes what is allowed of `name`, as workers are told at once; gives the limits that stand. One that does not hear it
+/// sees it when it looks: after a second at most while jobs run, after 2.25 while none does.
 ///
 /// What runs goes on. Jobs that were out of the way are taken up again as the new limits allow.
 pub async fn change_rule(

@@ -1,6 +1,5 @@
 //! The jobs of one pool: those that wait in this process, and room for more.
 
-use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::Waker;
@@ -9,6 +8,7 @@ use std::time::Duration;
 use futures::task::AtomicWaker;
 use tokio::time::Instant;
 
+use super::buffer::Buffer;
 use super::{BATCH, lock};
 use crate::lane::Lane;
 use crate::pace::Pace;
@@ -18,17 +18,14 @@ use crate::store::claim::Claimed;
 /// another process may have room.
 const STALE: Duration = Duration::from_secs(1);
 
-/// Where lanes take turns so many times fewer jobs are claimed ahead: a lane whose turn has come waits behind all of them.
-const LESS_AHEAD: usize = 5;
-
 /// The jobs of one pool.
 #[derive(Debug)]
 pub(crate) struct Pool {
     pub(crate) name: String,
     pub(crate) concurrency: usize,
     pub(super) queues: Vec<Lane>,
-    /// Jobs that are claimed and not begun, each with the time it came.
-    buffer: Mutex<VecDeque<(Instant, Claimed)>>,
+    /// Jobs that are claimed and not begun.
+    buffer: Mutex<Buffer>,
     taker: AtomicWaker,
     /// Jobs claimed, or about to be, whose outcome is not told.
     pub(super) held: AtomicUsize,
@@ -51,11 +48,7 @@ impl Pool {
     /// Makes room for up to `most` jobs. A pool that is busy waits until there is room for a good number, so that
     /// claims are few.
     pub(super) fn reserve(&self, most: usize) -> usize {
-        let ahead = if self.queues.iter().any(Lane::takes_turns) {
-            self.pace.ahead() / LESS_AHEAD
-        } else {
-            self.pace.ahead()
-        };
+        let ahead = self.pace.ahead();
         let target = self.concurrency + ahead;
         let reserved = self
             .held
@@ -67,16 +60,39 @@ impl Pool {
         reserved.map_or(0, |held| (target - held).min(most))
     }
 
+    /// Makes room for some more than there are to be, for jobs of lanes that may have none here yet: they need not wait until
+    /// there is room for a good number.
+    pub(super) fn reserve_more(&self, most: usize) -> usize {
+        let target = self.concurrency + self.pace.ahead() + self.concurrency;
+        let room = |held: usize| target.saturating_sub(held).min(self.concurrency).min(most);
+        let reserved = self
+            .held
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |held| {
+                (room(held) > 0).then(|| held + room(held))
+            });
+        reserved.map_or(0, room)
+    }
+
     /// These were claimed for it.
     pub(super) fn receive(&self, jobs: Vec<Claimed>) {
         let came = Instant::now();
-        lock(&self.buffer).extend(jobs.into_iter().map(|job| (came, job)));
+        let queues = self.queues.iter();
+        let taking_turns: Vec<&str> = queues
+            .filter(|lane| lane.takes_turns())
+            .map(|lane| &*lane.queue)
+            .collect();
+        let mut buffer = lock(&self.buffer);
+        for job in jobs {
+            let takes_turns = taking_turns.contains(&&*job.queue);
+            buffer.push(came, job, takes_turns);
+        }
+        drop(buffer);
         self.taker.wake();
     }
 
     /// The next one to run, or else `waker` is woken when there is one.
     pub(super) fn next(&self, waker: &Waker) -> Option<Claimed> {
-        let first = || lock(&self.buffer).pop_front().map(|(_, job)| job);
+        let first = || lock(&self.buffer).pop();
         first().or_else(|| {
             self.taker.register(waker);
             first()
@@ -85,17 +101,15 @@ impl Pool {
 
     /// Takes out what has not begun.
     pub(super) fn unbegun(&self) -> Vec<Claimed> {
-        let mut buffer = lock(&self.buffer);
-        buffer.drain(..).map(|(_, job)| job).collect()
+        lock(&self.buffer).drain()
     }
 
     /// Takes out what has waited for too long.
     pub(super) fn stale(&self) -> Vec<Claimed> {
-        let mut buffer = lock(&self.buffer);
-        let count = buffer.partition_point(|(came, _)| came.elapsed() >= STALE);
-        if count > 0 {
+        let stale = lock(&self.buffer).older(STALE);
+        if !stale.is_empty() {
             self.pace.stalled();
         }
-        buffer.drain(..count).map(|(_, job)| job).collect()
+        stale
     }
 }

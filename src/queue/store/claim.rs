@@ -108,6 +108,8 @@ impl Claimed {
 pub(crate) struct Want {
     pub(crate) queue: Arc<str>,
     pub(crate) most: usize,
+    /// Most jobs of each lane, where lanes take turns.
+    pub(crate) each: usize,
     /// Only jobs behind this one.
     ///
     /// What was claimed stays in the index while it runs and until it is vacuumed, and a claim from the start goes over all
@@ -125,6 +127,7 @@ impl Want {
         Self {
             queue,
             most,
+            each: usize::MAX,
             after: None,
             way: None,
             start: Start::default(),

@@ -103,14 +103,13 @@ pub(crate) async fn first(
 
 /// The jobs of a queue that could run next, where lanes take turns: the first of each lane, then the second of each.
 ///
-/// Lanes that may start nothing are left out if `limited`. Of a lane as many jobs are looked at as its turn may come to. Jobs
+/// Lanes that may start nothing are left out. Of a lane as many jobs are looked at as its turn may come to. Jobs
 /// without a lane take turns with the lanes once they are near the front of the queue: no index finds them further behind.
 pub(crate) async fn by_turns(
     db: &mut PgConnection,
     want: &Want,
     start: &Start,
     not: &[String],
-    limited: bool,
 ) -> sqlx::Result<Vec<Candidate>> {
     sqlx::query_as(
         r#"
@@ -126,7 +125,7 @@ pub(crate) async fn by_turns(
         ), busy AS MATERIALIZED (
             SELECT lane, count(*) AS everywhere, count(*) FILTER (WHERE queue = $1) AS here
             FROM queue.running
-            WHERE lane IS NOT NULL AND $8
+            WHERE lane IS NOT NULL
             GROUP BY lane
         ), open AS MATERIALIZED (
             SELECT lane, room
@@ -193,7 +192,6 @@ pub(crate) async fn by_turns(
     .bind(&start.pile.1)
     .bind(i64::try_from(PILES).unwrap_or(i64::MAX))
     .bind(start.lane)
-    .bind(limited)
     .fetch_all(db)
     .await
 }

@@ -2,12 +2,15 @@
 // and the bell do. SHOTS names a folder for pictures of what was seen.
 
 import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
 import { mkdir, readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { eventually } from "../dev.mjs";
 import { browser } from "./form.mjs";
 
+const run = promisify(execFile);
 const axe = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
 const LOOKS = {
@@ -17,7 +20,7 @@ const LOOKS = {
 };
 
 /** Looks at every page and uses some; `lead` is one that was scored. Says how many views it looked at. */
-export async function pages({ ready: { url, org_id: org }, links }, lead) {
+export async function pages({ ready: { url, org_id: org, api_key: key, database_url: database }, links }, lead) {
   const chromium = await browser();
   const wrong = [];
   let views = 0;
@@ -36,6 +39,11 @@ export async function pages({ ready: { url, org_id: org }, links }, lead) {
     await bell(rep, url, org);
     await mailsAreFollowed(rep, url);
     await jobKeys(owner, url);
+    await othersAreFollowed(rep, url, path, key);
+    // A sweep of all orgs that does not end while the pages are looked at.
+    await leadmill(database, ["limits", "pause", "kind", "refresh_org_scores"]);
+    await leadmill(database, ["schedules", "run", "refresh_scores"]);
+    await eventually("the batch of the sweep", async () => JSON.parse(await leadmill(database, ["batches", "ls", "--unfinished", "--json"])).items.length);
 
     const job = await newest(owner, `${url}/ops/jobs?finished=true`, "tr[data-row] a");
     const mail = await newest(rep, `${url}/dev/mail`, "tr[data-row] a");
@@ -60,6 +68,8 @@ export async function pages({ ready: { url, org_id: org }, links }, lead) {
         batches: [owner, "/ops/batches"],
         limits: [owner, "/ops/limits"],
         schedules: [owner, "/ops/schedules"],
+        backfill: [owner, `/ops/schedules/refresh_scores/backfill?from=${aWeekAgo()}`],
+        "backfill-wrong": [owner, "/ops/schedules/refresh_scores/backfill?from=2020-01-01T00:00"],
         "wrong-jobs": [owner, "/ops/jobs?state=best"],
       };
       for (const [name, [tab, path]] of Object.entries(seen)) {
@@ -72,6 +82,9 @@ export async function pages({ ready: { url, org_id: org }, links }, lead) {
       await rep.goto(`${url}${path}`);
       await rep.click("button[popovertarget]");
       await look_at(rep, `closing-${style}`);
+      await owner.goto(`${url}/ops/batches?unfinished=true`);
+      await owner.click("button[popovertarget]");
+      await look_at(owner, `calling-off-${style}`);
       const stranger = await (await chromium.createBrowserContext()).newPage();
       await stranger.setViewport({ width, height });
       await stranger.emulateMediaFeatures([{ name: "prefers-color-scheme", value: scheme }]);
@@ -79,12 +92,16 @@ export async function pages({ ready: { url, org_id: org }, links }, lead) {
       await look_at(stranger, `door-${style}`);
       await stranger.close();
     }
+    await aBatchIsCalledOff(owner, url);
     assert.deepEqual(wrong, []);
     return views;
   } finally {
     await chromium.close();
   }
 }
+
+/** A week ago, as the field of a form says it. */
+const aWeekAgo = () => new Date(Date.now() - 7 * 86_400_000).toISOString().slice(0, 16);
 
 /** A tab of somebody who is signed in; a mistake of the script fails. */
 async function signedIn(chromium, link) {
@@ -209,6 +226,41 @@ async function bell(tab, url, org) {
   await eventually("the count of the bell", async () => (await count()) > before);
   await tab.waitForFunction(() => document.querySelector(".news").textContent.includes("Alexander Bell"), { timeout: 20_000 });
   assert.ok(await tab.evaluate(() => window.same), "it is the same page");
+}
+
+/** What a program changes of a lead is on its open page at once, which is not loaded again and does not ask all the time. */
+async function othersAreFollowed(tab, url, path, key) {
+  await tab.goto(`${url}${path}`);
+  await tab.evaluate(() => (window.same = true));
+  const title = `Head of ${Date.now()}`;
+  const headers = { authorization: `Bearer ${key}`, "content-type": "application/json" };
+  const answer = await fetch(`${url}/api/v1/leads/${path.split("/").pop()}`, { method: "PATCH", headers, body: JSON.stringify({ job_title: title }) });
+  assert.equal(answer.status, 200, await answer.text());
+  await tab.waitForFunction((title) => document.querySelector(".who").textContent.includes(title), { timeout: 5_000 }, title);
+  assert.ok(await tab.evaluate(() => window.same), "it is the same page");
+}
+
+/** What `leadmill` prints. */
+async function leadmill(database, args) {
+  const { stdout } = await run(process.env.LEADMILL, args, { env: { ...process.env, DATABASE_URL: database } });
+  return stdout;
+}
+
+/** Asked first, by the keyboard; the way out is what Enter does first. */
+async function aBatchIsCalledOff(tab, url) {
+  const list = `${url}/ops/batches?unfinished=true`;
+  await tab.goto(list);
+  await tab.focus("button[popovertarget]");
+  await tab.keyboard.press("Enter");
+  await tab.waitForSelector(":popover-open");
+  await tab.keyboard.press("Enter");
+  assert.equal(await tab.$(":popover-open"), null, "Enter keeps it");
+  await tab.click("button[popovertarget]");
+  await tab.type(":popover-open input[name=reason]", "not tonight");
+  await went(tab, () => tab.click(":popover-open button.bad"));
+  await toast(tab, "Cancelled ");
+  assert.equal(tab.url(), list);
+  assert.match(await tab.$eval("main", (main) => main.textContent), /No batches/);
 }
 
 /** The button in a mail opens the lead, and so does the address in its text. */

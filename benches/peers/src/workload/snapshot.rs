@@ -25,42 +25,73 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const TOLD: Duration = Duration::from_millis(1500);
 
 /// For so long.
-pub struct Snapshot(pub Duration);
+pub struct Snapshot {
+    time: Duration,
+    /// Without one too.
+    without: bool,
+}
+
+impl Snapshot {
+    /// Of this size.
+    pub fn of(sizes: &Sizes) -> Self {
+        Self {
+            time: sizes.snapshot,
+            without: sizes.no_snapshot,
+        }
+    }
+}
+
+/// What is measured while one is held.
+const HELD: [Metric; 3] = [
+    Metric {
+        key: "X rate",
+        unit: Unit::JobsPerSecond,
+    },
+    Metric {
+        key: "X p99",
+        unit: Unit::Milliseconds,
+    },
+    Metric {
+        key: "X dead",
+        unit: Unit::DeadTuples,
+    },
+];
+
+/// And while none is.
+const WITH_AND_WITHOUT: [Metric; 6] = {
+    let [rate, p99, dead] = HELD;
+    [
+        rate,
+        p99,
+        dead,
+        Metric {
+            key: "X rate, no snapshot",
+            unit: Unit::JobsPerSecond,
+        },
+        Metric {
+            key: "X p99, no snapshot",
+            unit: Unit::Milliseconds,
+        },
+        Metric {
+            key: "X dead, no snapshot",
+            unit: Unit::DeadTuples,
+        },
+    ]
+};
 
 #[async_trait]
 impl Workload for Snapshot {
     fn title(&self) -> String {
-        let seconds = self.0.as_secs();
+        let seconds = self.time.as_secs();
         format!("{OFFERED} jobs/s, a snapshot held for {seconds} s (last third)")
     }
 
     fn metrics(&self) -> &'static [Metric] {
-        &[
-            Metric {
-                key: "X rate",
-                unit: Unit::JobsPerSecond,
-            },
-            Metric {
-                key: "X p99",
-                unit: Unit::Milliseconds,
-            },
-            Metric {
-                key: "X dead",
-                unit: Unit::DeadTuples,
-            },
-            Metric {
-                key: "X rate, no snapshot",
-                unit: Unit::JobsPerSecond,
-            },
-            Metric {
-                key: "X p99, no snapshot",
-                unit: Unit::Milliseconds,
-            },
-            Metric {
-                key: "X dead, no snapshot",
-                unit: Unit::DeadTuples,
-            },
-        ]
+        if self.without {
+            &WITH_AND_WITHOUT
+        } else {
+            &HELD
+        }
     }
 
     fn rounds(&self, sizes: &Sizes) -> usize {
@@ -69,7 +100,9 @@ impl Workload for Snapshot {
 
     async fn run(&self, bench: &Bench, system: &dyn System) -> Result<Vec<f64>> {
         let mut figures = self.load(bench, system, true).await?;
-        figures.extend(self.load(bench, system, false).await?);
+        if self.without {
+            figures.extend(self.load(bench, system, false).await?);
+        }
         Ok(figures)
     }
 }
@@ -98,7 +131,7 @@ impl Snapshot {
                 let mut commits = Vec::new();
                 // Late jobs are made up for: the load does not wait for the system.
                 let mut due = began + every * number / PRODUCERS;
-                while due < began + self.0 {
+                while due < began + self.time {
                     tokio::time::sleep_until(due.into()).await;
                     let job = u64::from(number) << 32 | commits.len() as u64;
                     producer.one(job).await?;
@@ -127,7 +160,7 @@ impl Snapshot {
         drop(producer);
         bench.place.drop(&run).await?;
 
-        let third = self.0 / 3;
+        let third = self.time / 3;
         let from = ended - u64::try_from(third.as_nanos())?;
         let late = |begin: &&(u64, u64)| (from..ended).contains(&begin.1);
         let ran = begins.iter().filter(late).count();
