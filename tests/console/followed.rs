@@ -138,7 +138,9 @@ async fn a_page_hears_what_jobs_do_to_its_lead() {
     let mut page = open(&ada, lead).await;
     let act = world.act(org);
     let mut tx = world.db.org(org).await.unwrap();
-    let done = command::rescore_chunk(&mut tx, &act, RunId::new(), None, 100).await;
+    let stretch = command::next_stretch(&mut tx, &act, None, 100).await;
+    let stretch = stretch.unwrap().unwrap();
+    let done = command::rescore_stretch(&mut tx, &act, RunId::new(), &stretch).await;
     assert_eq!(done.unwrap().scored, 1);
     tx.commit().await.unwrap();
     hears(&mut page, lead, "the run of the night").await;

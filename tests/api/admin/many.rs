@@ -60,11 +60,10 @@ async fn dead_letters_are_forgotten_by_their_cause_and_counted_before() {
     let letters = async |query: &str| {
         let path = format!("{ADMIN}/dead_letters{query}");
         let list = get(&world.app, &path, &key).await;
-        let items = list["items"]
+        list["items"]
             .as_array()
             .unwrap_or_else(|| panic!("{list}"))
-            .clone();
-        items
+            .clone()
     };
     let cause = letters("").await[0]["fingerprint"].clone();
     assert_eq!(letters("?since=2190-01-01").await, [] as [Value; 0]);
