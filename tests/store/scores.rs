@@ -73,7 +73,7 @@ async fn the_lead_shows_its_last_score_and_history_has_all_with_their_reasons() 
     let sums = rows(
         &world,
         org,
-        "SELECT jsonb_build_array(score, (SELECT sum((factor ->> 'points')::int) FROM jsonb_array_elements(factors) factor),
+        "SELECT jsonb_build_array(score, (SELECT sum((factor ->> 'points')::int) FROM json_array_elements(factors) factor),
             trigger, previous_score) FROM lead_scores ORDER BY computed_at",
     )
     .await;
