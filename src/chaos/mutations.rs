@@ -110,5 +110,6 @@ async fn breaking(stage: &Stage, fleet: &mut [Member], mutation: Mutation) -> an
     if matches!(mutation, Mutation::None | Mutation::Fence) {
         faults::pauses(stage, fleet, 4).await?;
     }
-    faults::deploys(stage, fleet, 1).await
+    // Long enough for jobs of one key to meet.
+    faults::deploys(stage, fleet, 4).await
 }

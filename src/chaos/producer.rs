@@ -15,8 +15,8 @@ use super::journal::{Journal, Order, Seen};
 const PATIENCE: Duration = Duration::from_secs(3);
 /// How long to wait after none came.
 const PAUSE: Duration = Duration::from_millis(100);
-/// How many keys there are; most are in use at any time.
-const KEYS: u64 = 6;
+/// How many keys there are: so few that they are in use most of the time, however fast jobs are done.
+const KEYS: u64 = 2;
 
 /// Enqueues and tells the observer.
 #[derive(Debug, Clone)]
