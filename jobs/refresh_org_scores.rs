@@ -88,8 +88,7 @@ impl RefreshOrgScores {
         attempt: &Attempt,
         act: &Act,
     ) -> anyhow::Result<Option<(Tx, Stretch)>> {
-        let mut tx = ctx.db.org(self.org).await?;
-        attempt.fence(&mut tx).await?;
+        let mut tx = ctx.begin(self.org, attempt).await?;
         if let Some(stretch) = attempt.checkpoint_of()? {
             return Ok(Some((tx, stretch)));
         }
@@ -105,9 +104,7 @@ impl RefreshOrgScores {
         attempt.enqueue_beside(&mut tx, &next).await?;
         attempt.checkpoint(&mut tx, &stretch).await?;
         ctx.commit(tx).await?;
-        let mut tx = ctx.db.org(self.org).await?;
-        attempt.fence(&mut tx).await?;
-        Ok(Some((tx, stretch)))
+        Ok(Some((ctx.begin(self.org, attempt).await?, stretch)))
     }
 
     /// The same whenever the run is done again, so that no score is kept twice.

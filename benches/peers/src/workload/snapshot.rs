@@ -124,14 +124,15 @@ impl Snapshot {
             sqlx::raw_sql(hold).execute(&mut holder).await?;
         }
         let began = Instant::now();
+        let end = began + self.time;
         let every = Duration::from_secs(1) * PRODUCERS / OFFERED;
         let producers = (0..PRODUCERS).map(|number| {
             let producer = &*producer;
             async move {
                 let mut commits = Vec::new();
-                // Late jobs are made up for: the load does not wait for the system.
+                // Late jobs are made up for until the time is over: the load does not wait for the system.
                 let mut due = began + every * number / PRODUCERS;
-                while due < began + self.time {
+                while due < end && Instant::now() < end {
                     tokio::time::sleep_until(due.into()).await;
                     let job = u64::from(number) << 32 | commits.len() as u64;
                     producer.one(job).await?;
