@@ -9,10 +9,12 @@ use tracing::{info, warn};
 
 use crate::history;
 use crate::patience::ask;
-use crate::store::count;
+use crate::store::{count, node};
 
 /// How often the tables are looked after.
 const EVERY: Duration = Duration::from_secs(300);
+/// After so many rounds all jobs are looked at for such as run nowhere and were not told of.
+const ROUNDS_A_RECALL: u32 = 12;
 /// How often what was noted of jobs that ended is added up.
 const FOLD_EVERY: Duration = Duration::from_secs(30);
 /// A round that takes longer is given up, its connection with it.
@@ -47,7 +49,13 @@ pub struct Maintained {
 impl Maintenance {
     /// Works until `stop`; a round that fails is tried again with the next.
     pub async fn run(self, pool: PgPool, stop: CancellationToken) {
-        while !stop.is_cancelled() {
+        for round in 0_u32.. {
+            if stop.is_cancelled() {
+                return;
+            }
+            if round % ROUNDS_A_RECALL == ROUNDS_A_RECALL - 1 {
+                told_of_all(&pool).await;
+            }
             match self.once(&pool).await {
                 Ok(done) if done == Maintained::default() => {}
                 Ok(done) => info!(
@@ -77,6 +85,12 @@ impl Maintenance {
         }
     }
 
+    /// Finds jobs that no living process runs and of which no claim tells, by a look at every job; they run again soon.
+    /// Gives the number of claims that they are from.
+    pub async fn recall(pool: &PgPool) -> sqlx::Result<u64> {
+        ask(pool, LONGEST, async |db| node::recall(db).await).await
+    }
+
     /// One round.
     pub async fn once(&self, pool: &PgPool) -> sqlx::Result<Maintained> {
         ask(pool, LONGEST, async |db| {
@@ -90,6 +104,16 @@ impl Maintenance {
             })
         })
         .await
+    }
+}
+
+async fn told_of_all(pool: &PgPool) {
+    match Maintenance::recall(pool).await {
+        Ok(0) => {}
+        Ok(claims) => {
+            warn!("Nothing told of jobs of {claims} claims that run nowhere; they will run again")
+        }
+        Err(error) => warn!("Cannot look for jobs that run nowhere for now: {error}"),
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use leadmill::database;
 use queue::enqueue;
+use queue::maintenance::Maintenance;
 use sqlx::PgPool;
 use sqlx::migrate::Migrator;
 
@@ -93,6 +94,32 @@ async fn what_ran_when_the_database_was_migrated_is_taken_back() {
     assert_eq!(ended, expected);
     pool.close().await;
     server.drop_database(&name).await.unwrap();
+}
+
+/// A job of a node whose lease ran out, of which no claim tells.
+const UNTOLD: &str = r#"
+    INSERT INTO queue.node (host, pid, version, queues, kinds, lease_until)
+        VALUES ('gone', 1, '0', '{stage}', '{act}', now() - interval '1 minute');
+    INSERT INTO queue.job (queue, kind, payload, max_attempts, attempt, epoch, started_at, lease_by)
+        SELECT 'stage', 'act', '"Skip"', 3, 1, 1, now() - interval '1 minute', id FROM queue.node;
+"#;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_of_which_no_claim_tells_is_not_lost() {
+    let world = World::new().await;
+    sqlx::raw_sql(UNTOLD).execute(&world.pool).await.unwrap();
+
+    let told = Maintenance::recall(&world.pool).await.unwrap();
+
+    assert_eq!(told, 1);
+    let running = worker(&world, &Stage::default(), 1).await;
+    until(&world.pool, NONE_LEFT).await;
+    running.stop(GRACE).await;
+    let attempts: i16 = sqlx::query_scalar("SELECT attempt FROM queue.job_history")
+        .fetch_one(&world.pool)
+        .await
+        .unwrap();
+    assert_eq!(attempts, 2);
 }
 
 #[tokio::test]

@@ -241,6 +241,31 @@ pub(crate) async fn bury(db: &mut PgConnection) -> sqlx::Result<()> {
     Ok(())
 }
 
+/// Tells of jobs that a node has that no longer lives and that no claim names; says of how many. There are none unless rows
+/// were taken away by hand or by a mistake: only a look at every job finds them, and without it they would run for ever.
+pub(crate) async fn recall(db: &mut PgConnection) -> sqlx::Result<u64> {
+    let told = sqlx::query(
+        r#"
+        INSERT INTO queue.claim (node, number, at, jobs)
+        SELECT lease_by, -min(id), started_at, array_agg(id)
+        FROM (
+            SELECT j.id, j.lease_by, j.started_at,
+                row_number() OVER (PARTITION BY j.lease_by, j.started_at ORDER BY j.id) / 500 AS part
+            FROM queue.job j
+            WHERE j.lease_by <> ALL (ARRAY (SELECT id FROM queue.node WHERE lease_until > now()))
+                AND NOT EXISTS (
+                    SELECT FROM queue.claim c WHERE c.node = j.lease_by AND c.at = j.started_at AND j.id = ANY (c.jobs)
+                )
+        ) untold
+        GROUP BY lease_by, started_at, part
+        ON CONFLICT (node, number) DO NOTHING
+        "#,
+    )
+    .execute(db)
+    .await?;
+    Ok(told.rows_affected())
+}
+
 /// Takes out of the claims of a live node that are older than `age` what has ended: of those that were not heard of, and
 /// of those of which little still runs.
 pub(crate) async fn tidy(db: &mut PgConnection, node: i64, age: Duration) -> sqlx::Result<()> {
