@@ -24,11 +24,11 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use tokio::sync::OnceCell;
 use tower::ServiceExt;
 
-pub use provider::{Answer, Provider};
-pub use server::{Database, server};
+pub(crate) use provider::{Answer, Provider};
+pub(crate) use server::{Database, server};
 
 /// Everything that a test needs, fresh for each.
-pub struct World {
+pub(crate) struct World {
     /// Business access to this world's database.
     pub db: Db,
     /// Connections to the same database, bound to no org.
@@ -45,12 +45,12 @@ pub struct World {
 
 impl World {
     /// A world with an empty, fully migrated database, whose clock stands at the present.
-    pub async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         Self::at(Clock::system().now()).await
     }
 
     /// A world whose clock stands at `now`.
-    pub async fn at(now: Timestamp) -> Self {
+    pub(crate) async fn at(now: Timestamp) -> Self {
         let database = Database::cloned().await;
         let options: PgConnectOptions = database
             .url()
@@ -80,12 +80,12 @@ impl World {
     }
 
     /// The address of this world's database.
-    pub fn database_url(&self) -> &str {
+    pub(crate) fn database_url(&self) -> &str {
         self.database.url()
     }
 
     /// What the web side answers to `request`.
-    pub async fn send(&self, request: Request<Body>) -> Response<Body> {
+    pub(crate) async fn send(&self, request: Request<Body>) -> Response<Body> {
         self.app
             .clone()
             .oneshot(request)

@@ -3,7 +3,7 @@
 mod chaos;
 mod dev;
 mod old_server;
-pub mod proxy;
+pub(crate) mod proxy;
 mod serve;
 mod work;
 
@@ -19,7 +19,7 @@ use tokio::net::TcpStream;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A process, killed when this is dropped.
-pub struct Process {
+pub(crate) struct Process {
     child: Child,
     /// Where it answers, from its own log; empty of one that was only begun.
     pub url: String,
@@ -31,7 +31,7 @@ pub struct Process {
 
 impl Process {
     /// Start `leadmill` on the database and wait until it says where it listens.
-    pub fn start(args: &[&str], database_url: &str) -> Self {
+    pub(crate) fn start(args: &[&str], database_url: &str) -> Self {
         let (mut process, url) = Self::spawn(args, database_url);
         process.url = url
             .recv_timeout(PATIENCE)
@@ -40,7 +40,7 @@ impl Process {
     }
 
     /// Start `leadmill` on the database and wait for nothing.
-    pub fn begin(args: &[&str], database_url: &str) -> Self {
+    pub(crate) fn begin(args: &[&str], database_url: &str) -> Self {
         Self::spawn(args, database_url).0
     }
 
@@ -87,7 +87,7 @@ impl Process {
     }
 
     /// The lines of its log with this text, so far.
-    pub fn said(&self, text: &str) -> Vec<String> {
+    pub(crate) fn said(&self, text: &str) -> Vec<String> {
         let log = self.log.lock().unwrap();
         log.iter()
             .filter(|line| line.contains(text))
@@ -96,17 +96,17 @@ impl Process {
     }
 
     /// For how long it has listened.
-    pub fn listens_for(&self) -> Duration {
+    pub(crate) fn listens_for(&self) -> Duration {
         self.listens.get().map_or(Duration::ZERO, Instant::elapsed)
     }
 
     /// Whether it has not ended.
-    pub fn runs(&mut self) -> bool {
+    pub(crate) fn runs(&mut self) -> bool {
         self.child.try_wait().unwrap().is_none()
     }
 
     /// Send it a signal by its number.
-    pub fn signal(&self, name: &str) {
+    pub(crate) fn signal(&self, name: &str) {
         let sent = Command::new("kill")
             .args([name, &self.child.id().to_string()])
             .status()
@@ -115,7 +115,7 @@ impl Process {
     }
 
     /// Wait until it takes no more connections.
-    pub async fn until_gone(&self) {
+    pub(crate) async fn until_gone(&self) {
         let address = self.url.trim_start_matches("http://");
         let gone = async {
             while TcpStream::connect(address).await.is_ok() {
@@ -127,7 +127,7 @@ impl Process {
     }
 
     /// Wait for its end, and until all that it said is known.
-    pub fn ended(&mut self) -> ExitStatus {
+    pub(crate) fn ended(&mut self) -> ExitStatus {
         let deadline = Instant::now() + PATIENCE;
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
@@ -142,7 +142,7 @@ impl Process {
     }
 
     /// Status and body of a GET.
-    pub async fn get(&self, path: &str) -> Option<(u16, String)> {
+    pub(crate) async fn get(&self, path: &str) -> Option<(u16, String)> {
         // The first test to come here installs it.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let response = reqwest::Client::builder()
@@ -158,7 +158,7 @@ impl Process {
     }
 
     /// Ask `path` until it answers `status`; how long that took.
-    pub async fn until(&self, path: &str, status: u16) -> Duration {
+    pub(crate) async fn until(&self, path: &str, status: u16) -> Duration {
         let started = Instant::now();
         loop {
             if self

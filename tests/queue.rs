@@ -3,7 +3,7 @@
 mod admin;
 mod batches;
 mod cancel;
-pub mod cast;
+pub(crate) mod cast;
 mod checkpoints;
 mod claims;
 mod cost;

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 /// An instant: for programs, at a glance, and in full.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Moment {
+pub(super) struct Moment {
     /// As `<time datetime>` wants it.
     pub iso: String,
     /// How far away, or the day.
@@ -18,7 +18,7 @@ pub struct Moment {
 
 impl Moment {
     /// `at`, read at `now` by somebody whose clock shows the time of `zone`.
-    pub fn of(at: Timestamp, now: Timestamp, zone: Tz) -> Self {
+    pub(super) fn of(at: Timestamp, now: Timestamp, zone: Tz) -> Self {
         let local = at.with_timezone(&zone);
         Self {
             iso: at.to_rfc3339_opts(chrono::SecondsFormat::Millis, true),
@@ -28,7 +28,7 @@ impl Moment {
     }
 
     /// A day without a time on it: today, tomorrow, or its date.
-    pub fn day(at: Timestamp, now: Timestamp, zone: Tz) -> Self {
+    pub(super) fn day(at: Timestamp, now: Timestamp, zone: Tz) -> Self {
         let (day, today) = (at.with_timezone(&zone), now.with_timezone(&zone));
         let days = (day.date_naive() - today.date_naive()).num_days();
         let text = match days {
@@ -80,7 +80,7 @@ fn date(at: Timestamp, now: Timestamp, zone: Tz) -> String {
 }
 
 /// A length of time, two units at most.
-pub fn span(seconds: f64) -> String {
+pub(super) fn span(seconds: f64) -> String {
     let whole = seconds.max(0.0).round() as i64;
     match whole {
         0 if seconds > 0.0 && seconds < 0.95 => format!("{:.0} ms", seconds * 1_000.0),

@@ -16,11 +16,11 @@ const LARGEST: usize = 256 * 1024;
 
 /// The fields of a form, in the order sent.
 #[derive(Debug, Clone, Default)]
-pub struct Fields(Vec<(String, String)>);
+pub(super) struct Fields(Vec<(String, String)>);
 
 impl Fields {
     /// Reads what browsers send.
-    pub fn parse(body: &[u8]) -> Self {
+    pub(super) fn parse(body: &[u8]) -> Self {
         let pairs = url::form_urlencoded::parse(body).into_owned();
         // Nowhere do we keep a NUL, and no keyboard types one.
         Self(
@@ -31,18 +31,18 @@ impl Fields {
     }
 
     /// The field's text without blanks around it; empty if it was not sent.
-    pub fn text(&self, name: &str) -> &str {
+    pub(super) fn text(&self, name: &str) -> &str {
         let found = self.0.iter().find(|(sent, _)| sent == name);
         found.map_or("", |(_, value)| value.trim())
     }
 
     /// The field's text, if there is any.
-    pub fn filled(&self, name: &str) -> Option<&str> {
+    pub(super) fn filled(&self, name: &str) -> Option<&str> {
         Some(self.text(name)).filter(|text| !text.is_empty())
     }
 
     /// Every value of a field that may be sent more than once.
-    pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+    pub(super) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         let own = self.0.iter().filter(move |(sent, _)| sent == name);
         own.map(|(_, value)| value.as_str())
     }
@@ -50,7 +50,7 @@ impl Fields {
 
 /// A form of the signed-in person.
 #[derive(Debug)]
-pub struct Posted {
+pub(super) struct Posted {
     /// Who sent it.
     pub session: Session,
     /// What it says.

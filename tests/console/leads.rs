@@ -39,7 +39,7 @@ pub(super) fn person(first: &str, last: &str) -> Value {
     json!({"firstName": first, "lastName": last, "email": email, "source": "website"})
 }
 
-pub async fn status_of(world: &World, org: OrgId, lead: LeadId) -> Status {
+pub(super) async fn status_of(world: &World, org: OrgId, lead: LeadId) -> Status {
     let mut tx = world.db.org(org).await.unwrap();
     lead_pages::find(&mut tx, org, lead)
         .await

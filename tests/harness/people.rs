@@ -13,7 +13,7 @@ use super::World;
 
 impl World {
     /// This world's org: active, with everything a new org has. Made when it is first asked for.
-    pub async fn org(&self) -> OrgId {
+    pub(crate) async fn org(&self) -> OrgId {
         *self
             .org
             .get_or_init(async || self.another_org().await)
@@ -21,12 +21,12 @@ impl World {
     }
 
     /// One more org like that.
-    pub async fn another_org(&self) -> OrgId {
+    pub(crate) async fn another_org(&self) -> OrgId {
         self.org_with(|_| {}).await
     }
 
     /// An org that differs from the usual in what `change` changes.
-    pub async fn org_with(&self, change: impl FnOnce(&mut NewOrg)) -> OrgId {
+    pub(crate) async fn org_with(&self, change: impl FnOnce(&mut NewOrg)) -> OrgId {
         let mut new = NewOrg::named("", "Analytical Engines");
         new.slug = format!("org-{}", new.id.uuid().simple());
         change(&mut new);
@@ -38,13 +38,13 @@ impl World {
     }
 
     /// A member of this world's org by the name of `name`, who is written to at `name@example.test`.
-    pub async fn rep(&self, name: &str) -> Member {
+    pub(crate) async fn rep(&self, name: &str) -> Member {
         let org = self.org().await;
         self.member(org, name, Role::Member).await
     }
 
     /// A person of `org`; someone may work for two orgs of this world.
-    pub async fn member(&self, org: OrgId, name: &str, role: Role) -> Member {
+    pub(crate) async fn member(&self, org: OrgId, name: &str, role: Role) -> Member {
         let email = format!("{}@example.test", name.to_lowercase());
         let mut tx = self.db.platform().await.unwrap();
         let user = members::ensure_user(&mut tx, &email, name).await.unwrap();
@@ -63,7 +63,7 @@ impl World {
     }
 
     /// The platform acts in `org`, now.
-    pub fn act(&self, org: OrgId) -> Act {
+    pub(crate) fn act(&self, org: OrgId) -> Act {
         Act::new(org, Actor::Platform, self.clock.now())
     }
 }

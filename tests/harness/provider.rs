@@ -14,7 +14,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 /// One answer.
 #[derive(Debug, Clone)]
-pub enum Answer {
+pub(crate) enum Answer {
     /// A status, headers and a body.
     Say(u16, Vec<(&'static str, String)>, Vec<u8>),
     /// That, once the test lets it.
@@ -27,23 +27,23 @@ pub enum Answer {
 
 impl Answer {
     /// A status and nothing else.
-    pub fn status(status: u16) -> Self {
+    pub(crate) fn status(status: u16) -> Self {
         Self::Say(status, Vec::new(), Vec::new())
     }
 
     /// A status with a header.
-    pub fn with(status: u16, name: &'static str, value: &str) -> Self {
+    pub(crate) fn with(status: u16, name: &'static str, value: &str) -> Self {
         Self::Say(status, vec![(name, value.to_owned())], Vec::new())
     }
 
     /// 200 with JSON.
-    pub fn json(body: &Value) -> Self {
+    pub(crate) fn json(body: &Value) -> Self {
         let json = ("content-type", "application/json".to_owned());
         Self::Say(200, vec![json], body.to_string().into_bytes())
     }
 
     /// What is known of a manager of a large company.
-    pub fn manager() -> Self {
+    pub(crate) fn manager() -> Self {
         Self::json(&json!({
             "person": {"job_title": "Chief Executive Officer", "country": "GB"},
             "company": {"name": "Example Inc", "employees": 1200, "industry": "Software"},
@@ -54,7 +54,7 @@ impl Answer {
 
 /// The server; it ends with this value.
 #[derive(Debug)]
-pub struct Provider {
+pub(crate) struct Provider {
     url: String,
     shared: Arc<Shared>,
     _serving: AbortOnDropHandle<()>,
@@ -69,7 +69,7 @@ struct Shared {
 
 impl Provider {
     /// Gives these answers in this order, and 404 from then on.
-    pub async fn that_says(answers: impl IntoIterator<Item = Answer>) -> Self {
+    pub(crate) async fn that_says(answers: impl IntoIterator<Item = Answer>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/lookup", listener.local_addr().unwrap());
         let shared = Arc::new(Shared {
@@ -87,23 +87,23 @@ impl Provider {
     }
 
     /// Where it is asked.
-    pub fn url(&self) -> &str {
+    pub(crate) fn url(&self) -> &str {
         &self.url
     }
 
     /// What it was asked so far: path and query of each question.
-    pub fn asked(&self) -> Vec<String> {
+    pub(crate) fn asked(&self) -> Vec<String> {
         lock(&self.shared.asked).clone()
     }
 
     /// Waits until it has been asked so many times.
-    pub async fn until_asked(&self, times: usize) {
+    pub(crate) async fn until_asked(&self, times: usize) {
         let mut asked = self.shared.times.subscribe();
         asked.wait_for(|asked| *asked >= times).await.unwrap();
     }
 
     /// Gives one more answer after those that are left.
-    pub fn then(&self, answer: Answer) {
+    pub(crate) fn then(&self, answer: Answer) {
         lock(&self.shared.script).push_back(answer);
     }
 }

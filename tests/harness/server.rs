@@ -21,19 +21,19 @@ struct Shared {
 }
 
 /// The server of this run: the one that `DATABASE_URL` names, else a private one that is adopted or started.
-pub async fn server() -> &'static Server {
+pub(crate) async fn server() -> &'static Server {
     &shared().await.server
 }
 
 /// A database that lives as long as this value.
-pub struct Database {
+pub(crate) struct Database {
     name: String,
     url: String,
 }
 
 impl Database {
     /// A copy of the migrated template.
-    pub async fn cloned() -> Self {
+    pub(crate) async fn cloned() -> Self {
         let shared = shared().await;
         // The second part is for a server that has outlived a process with the same id.
         let unique = format!(
@@ -52,7 +52,7 @@ impl Database {
     }
 
     /// Its address.
-    pub fn url(&self) -> &str {
+    pub(crate) fn url(&self) -> &str {
         &self.url
     }
 }

@@ -29,19 +29,19 @@ pub(super) struct Outside {
 
 impl World {
     /// The server that takes this world's mail.
-    pub async fn mailbox(&self) -> &Sink {
+    pub(crate) async fn mailbox(&self) -> &Sink {
         let listen = async || Sink::listen(([127, 0, 0, 1], 0).into()).await.unwrap();
         self.outside.mail.get_or_init(listen).await
     }
 
     /// From now on leads are looked up at `url`.
-    pub fn look_up_at(&self, url: &str) {
+    pub(crate) fn look_up_at(&self, url: &str) {
         let provider = self.outside.provider.lock();
         url.clone_into(&mut provider.unwrap_or_else(PoisonError::into_inner));
     }
 
     /// How this world's mail leaves.
-    pub async fn mail(&self) -> MailSettings {
+    pub(crate) async fn mail(&self) -> MailSettings {
         MailSettings {
             url: self.mailbox().await.url().into(),
             from: "Leadmill <leadmill@example.test>".into(),
@@ -51,7 +51,7 @@ impl World {
     }
 
     /// How this world's leads are looked up.
-    pub fn enrichment(&self) -> EnrichmentSettings {
+    pub(crate) fn enrichment(&self) -> EnrichmentSettings {
         let provider = self.outside.provider.lock();
         EnrichmentSettings {
             url: provider.unwrap_or_else(PoisonError::into_inner).clone(),
@@ -62,7 +62,7 @@ impl World {
     }
 
     /// What this world's jobs run with.
-    pub async fn ctx(&self) -> Ctx {
+    pub(crate) async fn ctx(&self) -> Ctx {
         let effects = Effects {
             mail: Mailer::new(self.mail().await).unwrap(),
             messages: Messages::load(None).unwrap(),
@@ -75,26 +75,26 @@ impl World {
     }
 
     /// Enqueues one job.
-    pub async fn enqueue<J: Job>(&self, job: &J) -> Enqueued {
+    pub(crate) async fn enqueue<J: Job>(&self, job: &J) -> Enqueued {
         let mut db = self.pool.acquire().await.unwrap();
         queue::enqueue(&mut db, job).await.unwrap()
     }
 
     /// Runs every job that is due, and those that follow from it, until none is. What then still waits must run before
     /// the world ends, or be left on purpose.
-    pub async fn work(&self) -> Drained {
+    pub(crate) async fn work(&self) -> Drained {
         self.work_with(&self.ctx().await).await
     }
 
     /// The same with another outside.
-    pub async fn work_with(&self, ctx: &Ctx) -> Drained {
+    pub(crate) async fn work_with(&self, ctx: &Ctx) -> Drained {
         self.outside.worked.store(true, Ordering::Relaxed);
         let drained = queue::drain(&self.pool, &jobs::registry(), ctx).await;
         drained.unwrap()
     }
 
     /// Runs what waits for its time as if that had come.
-    pub async fn work_early(&self) -> Drained {
+    pub(crate) async fn work_early(&self) -> Drained {
         sqlx::query("UPDATE queue.job SET run_at = now() WHERE run_at > now()")
             .execute(&self.pool)
             .await
@@ -103,7 +103,7 @@ impl World {
     }
 
     /// Jobs that were not run, or wait for another time, are meant to be there when the world ends.
-    pub fn leave_jobs(&self) {
+    pub(crate) fn leave_jobs(&self) {
         self.outside.leaves.store(true, Ordering::Relaxed);
     }
 }

@@ -9,7 +9,7 @@ use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::sync::{Notify, watch};
 
 /// Forwards connections to the database until it is cut.
-pub struct Line {
+pub(crate) struct Line {
     /// The database by way of this line.
     pub url: String,
     cut: Arc<AtomicBool>,
@@ -29,7 +29,7 @@ struct Ear {
 
 impl Line {
     /// A line to the database at `url`, which names a folder with a socket or a host with a port.
-    pub async fn to(url: &str) -> Self {
+    pub(crate) async fn to(url: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let target = Target::of(url);
@@ -60,13 +60,13 @@ impl Line {
     }
 
     /// Break every connection and take no new one.
-    pub fn cut(&self) {
+    pub(crate) fn cut(&self) {
         self.cut.store(true, Ordering::SeqCst);
         self.changed.notify_waiters();
     }
 
     /// Waits until so many more statements have been sent.
-    pub async fn more(&self, count: usize) {
+    pub(crate) async fn more(&self, count: usize) {
         let mut asked = self.ear.asked.subscribe();
         let wanted = *asked.borrow() + count;
         let all = asked.wait_for(|asked| *asked >= wanted);
@@ -75,17 +75,17 @@ impl Line {
     }
 
     /// From now on nothing arrives of what is sent on connections that are open, and nobody is told.
-    pub fn fall_silent(&self) {
+    pub(crate) fn fall_silent(&self) {
         self.ear.silence.notify_waiters();
     }
 
     /// Falls silent when a connection is next asked whether it is well.
-    pub fn fall_silent_when_touched(&self) {
+    pub(crate) fn fall_silent_when_touched(&self) {
         self.ear.is_touchy.store(true, Ordering::SeqCst);
     }
 
     /// Take connections again.
-    pub fn mend(&self) {
+    pub(crate) fn mend(&self) {
         self.cut.store(false, Ordering::SeqCst);
     }
 }

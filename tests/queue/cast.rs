@@ -18,7 +18,7 @@ use crate::harness::World;
 
 /// What jobs of tests share.
 #[derive(Clone, Default)]
-pub struct Stage {
+pub(crate) struct Stage {
     /// What was noted, in order.
     notes: Arc<Mutex<Vec<String>>>,
     /// Told at each note.
@@ -28,17 +28,17 @@ pub struct Stage {
 }
 
 impl Stage {
-    pub fn note(&self, text: impl Into<String>) {
+    pub(crate) fn note(&self, text: impl Into<String>) {
         self.notes.lock().unwrap().push(text.into());
         self.noted.notify_one();
     }
 
-    pub fn notes(&self) -> Vec<String> {
+    pub(crate) fn notes(&self) -> Vec<String> {
         self.notes.lock().unwrap().clone()
     }
 
     /// Waits until so many notes are there.
-    pub async fn until(&self, count: usize) {
+    pub(crate) async fn until(&self, count: usize) {
         let all = async {
             while self.notes.lock().unwrap().len() < count {
                 self.noted.notified().await;
@@ -51,7 +51,7 @@ impl Stage {
 
 /// Does what its payload says.
 #[derive(Debug, Serialize, Deserialize)]
-pub enum Act {
+pub(crate) enum Act {
     Note(String),
     Give(Value),
     Skip,
@@ -115,7 +115,7 @@ impl Job for Act {
 
 /// Gives up at once where it takes long.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Hurry;
+pub(crate) struct Hurry;
 
 impl Job for Hurry {
     const NAME: &'static str = "hurry";
@@ -130,7 +130,7 @@ impl Job for Hurry {
 
 /// Of each number at most one is live.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Only {
+pub(crate) struct Only {
     pub number: i64,
     pub text: String,
 }
@@ -154,12 +154,12 @@ impl Job for Only {
     }
 }
 
-pub fn registry() -> Registry<Stage> {
+pub(crate) fn registry() -> Registry<Stage> {
     Registry::new().add::<Act>().add::<Hurry>().add::<Only>()
 }
 
 /// Runs so many jobs of the stage at once.
-pub fn pools(concurrency: usize) -> Vec<Pool> {
+pub(crate) fn pools(concurrency: usize) -> Vec<Pool> {
     vec![Pool {
         name: "stage".into(),
         queues: vec!["stage".into()],
@@ -168,7 +168,7 @@ pub fn pools(concurrency: usize) -> Vec<Pool> {
 }
 
 /// A worker on this world's database that runs so many jobs at once.
-pub async fn worker(world: &World, stage: &Stage, concurrency: usize) -> Running {
+pub(crate) async fn worker(world: &World, stage: &Stage, concurrency: usize) -> Running {
     Worker::builder(world.pool.clone(), registry(), stage.clone())
         .pools(pools(concurrency))
         .start()
@@ -177,7 +177,7 @@ pub async fn worker(world: &World, stage: &Stage, concurrency: usize) -> Running
 }
 
 /// Waits until the database says yes to `question`.
-pub async fn until(pool: &PgPool, question: &'static str) {
+pub(crate) async fn until(pool: &PgPool, question: &'static str) {
     let yes = async {
         while !sqlx::query_scalar(question)
             .fetch_one(pool)
@@ -193,7 +193,7 @@ pub async fn until(pool: &PgPool, question: &'static str) {
 
 /// A live row.
 #[derive(Debug, PartialEq, sqlx::FromRow)]
-pub struct Live {
+pub(crate) struct Live {
     pub state: i16,
     pub attempt: i16,
     pub epoch: i32,
@@ -202,7 +202,7 @@ pub struct Live {
 }
 
 /// The live row of a job.
-pub async fn live(pool: &PgPool, job: JobId) -> Option<Live> {
+pub(crate) async fn live(pool: &PgPool, job: JobId) -> Option<Live> {
     sqlx::query_as(
         "SELECT state, attempt, epoch, extract(epoch FROM run_at - now())::float8 AS wait_seconds,
             coalesce((SELECT jsonb_agg(e -> 'error') FROM jsonb_array_elements(errors) e), '[]') AS errors
@@ -216,7 +216,7 @@ pub async fn live(pool: &PgPool, job: JobId) -> Option<Live> {
 
 /// A finished row.
 #[derive(Debug, PartialEq, sqlx::FromRow)]
-pub struct Finished {
+pub(crate) struct Finished {
     pub outcome: String,
     pub attempt: i16,
     pub reason: Option<String>,
@@ -225,7 +225,7 @@ pub struct Finished {
 }
 
 /// The finished row of a job.
-pub async fn finished(pool: &PgPool, job: JobId) -> Option<Finished> {
+pub(crate) async fn finished(pool: &PgPool, job: JobId) -> Option<Finished> {
     sqlx::query_as(
         "SELECT outcome, attempt, reason, result,
             coalesce((SELECT jsonb_agg(e -> 'error') FROM jsonb_array_elements(errors) e), '[]') AS errors
@@ -238,7 +238,7 @@ pub async fn finished(pool: &PgPool, job: JobId) -> Option<Finished> {
 }
 
 /// Makes a scheduled job due.
-pub async fn make_due(pool: &PgPool, job: JobId) {
+pub(crate) async fn make_due(pool: &PgPool, job: JobId) {
     sqlx::query("UPDATE queue.job SET run_at = now() - interval '1 second' WHERE id = $1")
         .bind(job)
         .execute(pool)
@@ -246,14 +246,14 @@ pub async fn make_due(pool: &PgPool, job: JobId) {
         .unwrap();
 }
 
-pub async fn count(pool: &PgPool) -> i64 {
+pub(crate) async fn count(pool: &PgPool) -> i64 {
     sqlx::query_scalar("SELECT count(*) FROM queue.job")
         .fetch_one(pool)
         .await
         .unwrap()
 }
 
-pub async fn db_now(pool: &PgPool) -> DateTime<Utc> {
+pub(crate) async fn db_now(pool: &PgPool) -> DateTime<Utc> {
     sqlx::query_scalar("SELECT clock_timestamp()")
         .fetch_one(pool)
         .await
@@ -261,12 +261,12 @@ pub async fn db_now(pool: &PgPool) -> DateTime<Utc> {
 }
 
 /// Whether a job may go on under a claim, and if not, why.
-pub async fn fence(db: &mut PgConnection, job: JobId, epoch: i32) -> Result<(), StaleClaim> {
+pub(crate) async fn fence(db: &mut PgConnection, job: JobId, epoch: i32) -> Result<(), StaleClaim> {
     attempt(job, epoch).fence(db).await
 }
 
 /// An attempt at a job under a claim.
-pub fn attempt(job: JobId, epoch: i32) -> Attempt {
+pub(crate) fn attempt(job: JobId, epoch: i32) -> Attempt {
     Attempt {
         job,
         epoch,

@@ -18,7 +18,7 @@ use super::cast::{Act, Stage, finished, live, registry, until};
 use crate::harness::World;
 
 /// The address of the database of a process that works, which is this very program run once more.
-pub const DATABASE: &str = "LEADMILL_TEST_QUEUE_DATABASE";
+pub(super) const DATABASE: &str = "LEADMILL_TEST_QUEUE_DATABASE";
 const LEASE: Duration = Duration::from_secs(2);
 const GRACE: Duration = Duration::from_secs(20);
 
@@ -75,7 +75,7 @@ async fn work(pool: PgPool, queue: &str) -> Running {
 }
 
 /// A process that works on the queue `deaths`, killed when this is dropped.
-pub struct Process(Child);
+pub(super) struct Process(Child);
 
 impl Process {
     fn start(world: &World) -> Self {
@@ -83,7 +83,7 @@ impl Process {
     }
 
     /// A process that runs what is called a test.
-    pub fn of(name: &str, world: &World) -> Self {
+    pub(super) fn of(name: &str, world: &World) -> Self {
         let child = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", name, "--nocapture"])
             .env(DATABASE, world.database_url())
@@ -93,7 +93,7 @@ impl Process {
         Self(child.unwrap())
     }
 
-    pub fn signal(&self, name: &str) {
+    pub(super) fn signal(&self, name: &str) {
         let mut kill = Command::new("kill");
         let kill = kill.args([name, &self.0.id().to_string()]);
         assert!(kill.status().unwrap().success());
@@ -104,7 +104,7 @@ impl Process {
         cue(pool, self.0.id()).await;
     }
 
-    pub async fn ended(&mut self) -> bool {
+    pub(super) async fn ended(&mut self) -> bool {
         let ended = async {
             loop {
                 if let Some(status) = self.0.try_wait().unwrap() {

@@ -146,7 +146,7 @@ async fn what_becomes_of_missed_ticks_is_the_schedules_to_say() {
 }
 
 /// A single connection by way of `line`, made and idle.
-pub async fn single(line: &Line) -> PgPool {
+pub(super) async fn single(line: &Line) -> PgPool {
     let options = PgPoolOptions::new().max_connections(1);
     let options = options.test_before_acquire(false);
     options.connect(&line.url).await.unwrap()

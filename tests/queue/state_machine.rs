@@ -20,7 +20,7 @@ use model::{Clash, Model, New};
 
 /// What a job does each time it is run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Step {
+pub(super) enum Step {
     Done,
     Fail,
     Again,
@@ -52,7 +52,7 @@ impl Job for Step {
 
 /// What no worker here knows.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Strange {}
+pub(super) struct Strange {}
 
 impl Job for Strange {
     const NAME: &'static str = "strange";

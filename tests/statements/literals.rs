@@ -1,7 +1,7 @@
 //! The string literals of a Rust source.
 
 /// One string literal.
-pub struct Literal {
+pub(super) struct Literal {
     /// The line on which it starts, from 1.
     pub line: usize,
     /// The code before it on the way back to the last string or comment, without white space.
@@ -11,7 +11,7 @@ pub struct Literal {
 }
 
 /// Every string literal of `source`, in order.
-pub fn literals(source: &str) -> Vec<Literal> {
+pub(super) fn literals(source: &str) -> Vec<Literal> {
     let mut found = Vec::new();
     let mut before = String::new();
     let mut rest = source;

@@ -9,7 +9,7 @@ use crate::web::trpc::error::{Code, Failed};
 use crate::web::trpc::issue::Issue;
 
 /// The same for a tRPC client.
-pub fn failed(refused: Refused, request_id: &str) -> Failed {
+pub(super) fn failed(refused: Refused, request_id: &str) -> Failed {
     refused.log();
     let sentence = refused.sentence();
     match refused {

@@ -14,7 +14,11 @@ use crate::web::problem::FieldError;
 const NEEDED: [&str; 3] = ["first_name", "last_name", "email"];
 
 /// `crm.leads.create`: a person types a lead in.
-pub async fn create(app: &App, caller: &Caller, input: Option<&Value>) -> Result<Value, Refused> {
+pub(super) async fn create(
+    app: &App,
+    caller: &Caller,
+    input: Option<&Value>,
+) -> Result<Value, Refused> {
     caller.may_write()?;
     let fields = fields(input)?;
     need(&fields)?;
@@ -27,7 +31,11 @@ pub async fn create(app: &App, caller: &Caller, input: Option<&Value>) -> Result
 }
 
 /// `crm.leads.update`: what is named is changed.
-pub async fn update(app: &App, caller: &Caller, input: Option<&Value>) -> Result<Value, Refused> {
+pub(super) async fn update(
+    app: &App,
+    caller: &Caller,
+    input: Option<&Value>,
+) -> Result<Value, Refused> {
     caller.may_write()?;
     let mut fields = fields(input)?;
     let lead = id(&fields)?;

@@ -16,7 +16,7 @@ use crate::web::view::Views;
 
 /// Who reads the answer.
 #[derive(Clone, Copy)]
-pub enum Reader<'a> {
+pub(super) enum Reader<'a> {
     /// A script.
     Script,
     /// A browser that follows the post, and the pages that it may be shown.
@@ -25,7 +25,7 @@ pub enum Reader<'a> {
 
 impl<'a> Reader<'a> {
     /// Told by what is accepted and by how the body is written.
-    pub fn of(views: &'a Views, client: &Client, body: &[u8]) -> Self {
+    pub(super) fn of(views: &'a Views, client: &Client, body: &[u8]) -> Self {
         let says = |name: &str, text: &str| {
             client
                 .header(name)
@@ -44,7 +44,12 @@ impl<'a> Reader<'a> {
 }
 
 /// Everything went well.
-pub fn success(reader: Reader<'_>, token: &str, id: IntakeEventId, next: Option<&Url>) -> Response {
+pub(super) fn success(
+    reader: Reader<'_>,
+    token: &str,
+    id: IntakeEventId,
+    next: Option<&Url>,
+) -> Response {
     match reader {
         Reader::Script => {
             Json(json!({ "ok": true, "id": id, "next": next.map(Url::as_str) })).into_response()
@@ -57,7 +62,7 @@ pub fn success(reader: Reader<'_>, token: &str, id: IntakeEventId, next: Option<
 }
 
 /// The answers cannot be taken as they are.
-pub fn mend(
+pub(super) fn mend(
     reader: Reader<'_>,
     form: &Form,
     token: &str,
@@ -74,7 +79,7 @@ pub fn mend(
 }
 
 /// Nothing can be taken: the form, the limits or the database are in the way.
-pub fn refuse(
+pub(super) fn refuse(
     reader: Reader<'_>,
     status: StatusCode,
     code: &'static str,
@@ -96,7 +101,7 @@ pub fn refuse(
 }
 
 /// The same with an error at hand.
-pub fn refuse_as(reader: Reader<'_>, status: StatusCode, error: FieldError) -> Response {
+pub(super) fn refuse_as(reader: Reader<'_>, status: StatusCode, error: FieldError) -> Response {
     match reader {
         Reader::Script => errors_json(status, &[error]),
         Reader::Browser(views) => {
@@ -111,7 +116,11 @@ fn errors_json(status: StatusCode, errors: &[FieldError]) -> Response {
 
 /// Where to go next. What the page asks for counts only within the form's own origins: the answer of a form must not be a
 /// way to send people anywhere.
-pub fn next(settings: &FormSettings, asked: Option<&str>, referrer: Option<&str>) -> Option<Url> {
+pub(super) fn next(
+    settings: &FormSettings,
+    asked: Option<&str>,
+    referrer: Option<&str>,
+) -> Option<Url> {
     let allowed = |url: &Url| {
         matches!(url.scheme(), "http" | "https")
             && settings
@@ -129,7 +138,7 @@ pub fn next(settings: &FormSettings, asked: Option<&str>, referrer: Option<&str>
 }
 
 /// Whether a browser may post from where it says it is; one that does not say is no browser.
-pub fn origin_allowed(settings: &FormSettings, origin: Option<&str>) -> bool {
+pub(super) fn origin_allowed(settings: &FormSettings, origin: Option<&str>) -> bool {
     settings.allowed_origins.is_empty()
         || origin.is_none_or(|origin| {
             settings
@@ -140,7 +149,7 @@ pub fn origin_allowed(settings: &FormSettings, origin: Option<&str>) -> bool {
 }
 
 /// Lets the page's script read the answer.
-pub fn share(mut response: Response, origin: Option<&str>) -> Response {
+pub(super) fn share(mut response: Response, origin: Option<&str>) -> Response {
     let headers = response.headers_mut();
     headers.append(header::VARY, HeaderValue::from_static("origin, accept"));
     if let Some(origin) = origin.and_then(|origin| HeaderValue::from_str(origin).ok()) {
@@ -150,7 +159,7 @@ pub fn share(mut response: Response, origin: Option<&str>) -> Response {
 }
 
 /// The answer to a browser that asks before it posts.
-pub fn preflight(origin: Option<&str>) -> Response {
+pub(super) fn preflight(origin: Option<&str>) -> Response {
     let mut response = share(StatusCode::NO_CONTENT.into_response(), origin);
     let headers = response.headers_mut();
     let methods = [Method::POST.as_str(), Method::OPTIONS.as_str()].join(", ");

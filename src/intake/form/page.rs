@@ -14,7 +14,7 @@ const TEMPLATE: &str = "intake/form.html";
 
 /// A page with a heading, a sentence, and the form once more if something is to be mended.
 #[derive(Debug, Serialize)]
-pub struct FormPage {
+pub(super) struct FormPage {
     title: String,
     text: String,
     action: String,
@@ -34,7 +34,7 @@ struct Field {
 
 impl FormPage {
     /// Only a heading and a sentence.
-    pub fn plain(title: &str, text: &str) -> Self {
+    pub(super) fn plain(title: &str, text: &str) -> Self {
         Self {
             title: title.into(),
             text: text.into(),
@@ -45,7 +45,7 @@ impl FormPage {
     }
 
     /// The answers given, each with what is wrong with it.
-    pub fn to_mend(
+    pub(super) fn to_mend(
         action: &str,
         questions: &[Question],
         values: &Map<String, Value>,
@@ -91,7 +91,7 @@ impl FormPage {
     }
 
     /// The page as an answer.
-    pub fn respond(&self, views: &Views, status: StatusCode) -> Response {
+    pub(super) fn respond(&self, views: &Views, status: StatusCode) -> Response {
         views.page(status, TEMPLATE, self)
     }
 }

@@ -24,7 +24,7 @@ use crate::web::form::decode;
 use crate::web::outage::RETRY_AFTER_SECONDS;
 
 /// `POST /f/{token}`: take what a form posts.
-pub async fn post(
+pub(super) async fn post(
     State(app): State<App>,
     client: Client,
     token: Result<Path<String>, PathRejection>,
@@ -45,7 +45,7 @@ pub async fn post(
 }
 
 /// `OPTIONS /f/{token}`: may a page of that origin post here?
-pub async fn preflight(
+pub(super) async fn preflight(
     State(app): State<App>,
     token: Result<Path<String>, PathRejection>,
     headers: HeaderMap,
@@ -63,7 +63,7 @@ pub async fn preflight(
 }
 
 /// `GET /f/{token}/thanks`: where a browser goes when the form names no page of its own.
-pub async fn thanks(State(app): State<App>) -> Response {
+pub(super) async fn thanks(State(app): State<App>) -> Response {
     FormPage::plain(
         "Thank you",
         "We have received your message and will get back to you.",

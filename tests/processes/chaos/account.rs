@@ -11,7 +11,7 @@ use super::senders::{CAPTURES, Door, Sent, door, email, message};
 
 /// Everything there is.
 #[derive(Debug)]
-pub struct Account {
+pub(super) struct Account {
     events: Vec<Event>,
     leads: Vec<Lead>,
     bell: Vec<Bell>,
@@ -78,7 +78,7 @@ struct Mail {
 
 impl Account {
     /// Reads everything.
-    pub async fn of(db: &mut PgConnection, sink: &Sink) -> Self {
+    pub(super) async fn of(db: &mut PgConnection, sink: &Sink) -> Self {
         let mails = sink.mails();
         assert_eq!(
             mails.len() as u64,
@@ -133,7 +133,7 @@ impl Account {
     }
 
     /// How many mails may or may not have come.
-    pub fn unknown(&self) -> usize {
+    pub(super) fn unknown(&self) -> usize {
         self.ledger
             .iter()
             .filter(|row| row.state == "unknown")
@@ -141,7 +141,7 @@ impl Account {
     }
 
     /// How many of those came.
-    pub fn unknown_that_came(&self) -> usize {
+    pub(super) fn unknown_that_came(&self) -> usize {
         let came: BTreeSet<_> = self.mails.iter().map(|mail| &*mail.message_id).collect();
         let unknown = self.ledger.iter().filter(|row| row.state == "unknown");
         unknown
@@ -150,7 +150,7 @@ impl Account {
     }
 
     /// Everything that is not as it must be.
-    pub fn faults(&self, sent: &[Sent]) -> Vec<String> {
+    pub(super) fn faults(&self, sent: &[Sent]) -> Vec<String> {
         let mut faults = Vec::new();
         self.check_events(sent, &mut faults);
         self.check_leads(&mut faults);

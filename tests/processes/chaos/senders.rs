@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 /// How many captures there are.
-pub const CAPTURES: usize = 2_000;
+pub(super) const CAPTURES: usize = 2_000;
 /// How many are sent at the same time.
 const AT_ONCE: usize = 16;
 /// One capture in so many is of the address of the one before it.
@@ -26,7 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A capture and what came of sending it.
 #[derive(Debug, Clone)]
-pub struct Sent {
+pub(super) struct Sent {
     /// Which.
     pub number: usize,
     /// The submission that its sender was told of when it was taken.
@@ -37,7 +37,7 @@ pub struct Sent {
 
 /// By which door a capture comes, and by what its second sending is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Door {
+pub(super) enum Door {
     /// tRPC with a key.
     Keyed,
     /// tRPC without one: sent again, it is another submission of the same person.
@@ -47,7 +47,7 @@ pub enum Door {
 }
 
 /// The door of a capture.
-pub fn door(number: usize) -> Door {
+pub(super) fn door(number: usize) -> Door {
     match number % 4 {
         0 | 1 => Door::Keyed,
         2 => Door::Keyless,
@@ -56,7 +56,7 @@ pub fn door(number: usize) -> Door {
 }
 
 /// Who is captured.
-pub fn email(number: usize) -> String {
+pub(super) fn email(number: usize) -> String {
     let person = if number % SAME_ADDRESS_EVERY == 1 {
         number - 1
     } else {
@@ -66,13 +66,13 @@ pub fn email(number: usize) -> String {
 }
 
 /// What the person wrote: it tells captures of one person apart.
-pub fn message(number: usize) -> String {
+pub(super) fn message(number: usize) -> String {
     format!("capture {number}")
 }
 
 /// Where captures go.
 #[derive(Debug, Clone)]
-pub struct Target {
+pub(super) struct Target {
     /// The address of the process that takes them.
     pub url: String,
     /// Whom they are for.
@@ -82,7 +82,7 @@ pub struct Target {
 }
 
 /// Sends every capture; `taken` counts those that were.
-pub async fn send_all(target: Target, taken: Arc<AtomicUsize>) -> Vec<Sent> {
+pub(super) async fn send_all(target: Target, taken: Arc<AtomicUsize>) -> Vec<Sent> {
     let client = Client::builder()
         .no_proxy()
         .timeout(Duration::from_secs(35))

@@ -13,7 +13,7 @@ use crate::harness::World;
 
 /// What all jobs of a test note down together.
 #[derive(Clone)]
-pub struct Scene {
+pub(super) struct Scene {
     seen: Arc<Mutex<Seen>>,
     passed: Arc<Notify>,
     told: Arc<Semaphore>,
@@ -39,27 +39,27 @@ impl Default for Scene {
 
 impl Scene {
     /// How many jobs began.
-    pub fn ran(&self) -> usize {
+    pub(super) fn ran(&self) -> usize {
         self.seen.lock().unwrap().order.len()
     }
 
     /// Their numbers, in the order in which they began.
-    pub fn order(&self) -> Vec<u128> {
+    pub(super) fn order(&self) -> Vec<u128> {
         self.seen.lock().unwrap().order.clone()
     }
 
     /// How many jobs of a lane, of a key, or of `all` ran at once at most.
-    pub fn most_at_once(&self, of: &str) -> usize {
+    pub(super) fn most_at_once(&self, of: &str) -> usize {
         let seen = self.seen.lock().unwrap();
         seen.most.get(of).copied().unwrap_or_default()
     }
 
     /// Lets so many jobs end that wait to be told.
-    pub fn tell(&self, jobs: usize) {
+    pub(super) fn tell(&self, jobs: usize) {
         self.told.add_permits(jobs);
     }
 
-    pub async fn until_passed(&self, count: usize) {
+    pub(super) async fn until_passed(&self, count: usize) {
         while self.seen.lock().unwrap().passes < count {
             self.passed.notified().await;
         }
@@ -87,7 +87,7 @@ impl Scene {
 
 /// Runs for a while.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Load {
+pub(super) struct Load {
     number: u128,
     lane: Option<Uuid>,
     key: Option<String>,
@@ -95,12 +95,12 @@ pub struct Load {
     told: bool,
 }
 
-pub fn lane(number: u128) -> Uuid {
+pub(super) fn lane(number: u128) -> Uuid {
     Uuid::from_u128(number + 1)
 }
 
 impl Load {
-    pub fn new(number: u128) -> Self {
+    pub(super) fn new(number: u128) -> Self {
         Self {
             number,
             lane: None,
@@ -110,26 +110,26 @@ impl Load {
         }
     }
 
-    pub fn of(self, lane: Uuid) -> Self {
+    pub(super) fn of(self, lane: Uuid) -> Self {
         Self {
             lane: Some(lane),
             ..self
         }
     }
 
-    pub fn under(self, key: &str) -> Self {
+    pub(super) fn under(self, key: &str) -> Self {
         Self {
             key: Some(key.into()),
             ..self
         }
     }
 
-    pub fn for_millis(self, millis: u64) -> Self {
+    pub(super) fn for_millis(self, millis: u64) -> Self {
         Self { millis, ..self }
     }
 
     /// Runs until [`Scene::tell`] lets one end.
-    pub fn until_told(self) -> Self {
+    pub(super) fn until_told(self) -> Self {
         Self { told: true, ..self }
     }
 
@@ -168,7 +168,7 @@ impl Job for Load {
 
 /// Another kind in the same queue.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Pass;
+pub(super) struct Pass;
 
 impl Job for Pass {
     const NAME: &'static str = "pass";
@@ -183,7 +183,7 @@ impl Job for Pass {
 }
 
 /// A worker on this world's database that runs so many jobs at once.
-pub async fn worker(world: &World, scene: &Scene, concurrency: usize) -> Running {
+pub(super) async fn worker(world: &World, scene: &Scene, concurrency: usize) -> Running {
     let registry = Registry::new().add::<Load>().add::<Pass>();
     Worker::builder(world.pool.clone(), registry, scene.clone())
         .pools(vec![Pool {

@@ -8,7 +8,7 @@ use super::{Step, Strange};
 
 /// A job to be enqueued.
 #[derive(Debug, Clone)]
-pub struct New {
+pub(super) struct New {
     pub step: Step,
     pub key: Option<(u8, Clash)>,
     pub priority: i16,
@@ -17,7 +17,7 @@ pub struct New {
 
 /// What a job does to the one that has its key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Clash {
+pub(super) enum Clash {
     Ignore,
     Replace,
     Postpone,
@@ -53,7 +53,7 @@ struct Row {
 
 /// All jobs.
 #[derive(Debug, Default)]
-pub struct Model {
+pub(super) struct Model {
     rows: BTreeMap<i64, Row>,
     /// How many numbers have been given.
     pub made: usize,
@@ -80,7 +80,7 @@ impl Row {
 }
 
 impl Model {
-    pub fn enqueue(&mut self, new: &New) -> Enqueued {
+    pub(super) fn enqueue(&mut self, new: &New) -> Enqueued {
         let order = self.tick();
         let state = match new.later {
             true => State::Scheduled { due: false },
@@ -106,12 +106,12 @@ impl Model {
     }
 
     /// Enqueued and rolled back; whether there was one with the key.
-    pub fn lose(&mut self, new: &New) -> bool {
+    pub(super) fn lose(&mut self, new: &New) -> bool {
         self.made += 1;
         new.key.is_some_and(|(key, _)| self.holder(key).is_some())
     }
 
-    pub fn enqueue_many(&mut self, steps: &[Step]) -> usize {
+    pub(super) fn enqueue_many(&mut self, steps: &[Step]) -> usize {
         let order = self.tick();
         for step in steps {
             self.made += 1;
@@ -120,14 +120,14 @@ impl Model {
         steps.len()
     }
 
-    pub fn strange(&mut self) -> Enqueued {
+    pub(super) fn strange(&mut self) -> Enqueued {
         let order = self.tick();
         self.made += 1;
         Enqueued::New(JobId(self.insert(row(None, None, 0, State::Ready, order))))
     }
 
     /// Everything due is run, in rounds: what is ready again at once waits for the next one.
-    pub fn drain(&mut self) -> Vec<(i64, &'static str)> {
+    pub(super) fn drain(&mut self) -> Vec<(i64, &'static str)> {
         let mut runs = Vec::new();
         loop {
             self.promote();
@@ -145,7 +145,7 @@ impl Model {
         }
     }
 
-    pub fn come_due(&mut self, id: i64) -> bool {
+    pub(super) fn come_due(&mut self, id: i64) -> bool {
         let order = self.tick();
         match self.rows.get_mut(&id) {
             Some(row) if matches!(row.state, State::Scheduled { .. }) => {
@@ -157,7 +157,7 @@ impl Model {
         }
     }
 
-    pub fn retry(&mut self, id: i64) -> String {
+    pub(super) fn retry(&mut self, id: i64) -> String {
         let order = self.tick();
         let Some(row) = self.rows.get_mut(&id) else {
             return format!("there is no job {id}");
@@ -189,7 +189,7 @@ impl Model {
         }
     }
 
-    pub fn cancel(&mut self, id: i64) -> String {
+    pub(super) fn cancel(&mut self, id: i64) -> String {
         let Some(row) = self.rows.get_mut(&id) else {
             return format!("there is no job {id}");
         };
@@ -206,7 +206,7 @@ impl Model {
         }
     }
 
-    pub fn delete(&mut self, id: i64) -> String {
+    pub(super) fn delete(&mut self, id: i64) -> String {
         match self.rows.get(&id).map(|row| row.state) {
             None => format!("there is no job {id}"),
             Some(State::Running) => {
@@ -219,7 +219,7 @@ impl Model {
         }
     }
 
-    pub fn die(&mut self, count: usize) -> Vec<i64> {
+    pub(super) fn die(&mut self, count: usize) -> Vec<i64> {
         let mut died = self.first(count);
         for id in &died {
             let row = self.rows.get_mut(id).expect("it is ready");
@@ -232,7 +232,7 @@ impl Model {
     }
 
     /// Those that wait again.
-    pub fn rescue(&mut self) -> Vec<i64> {
+    pub(super) fn rescue(&mut self) -> Vec<i64> {
         self.promote();
         let order = self.tick();
         let mut back = Vec::new();
@@ -255,7 +255,7 @@ impl Model {
     }
 
     /// What there is to be seen: live jobs and finished ones, a line each.
-    pub fn table(&self) -> Vec<String> {
+    pub(super) fn table(&self) -> Vec<String> {
         let (mut live, mut finished) = (Vec::new(), Vec::new());
         for (id, row) in &self.rows {
             let what = match row.step {
