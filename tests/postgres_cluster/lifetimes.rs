@@ -137,6 +137,11 @@ async fn a_killed_server_that_nobody_reaps_is_no_obstacle() {
         None,
     );
     signal("STOP", run.child.id());
+    // Until then it might still reap the server.
+    until("the run stands still", || {
+        state(run.child.id()) == Some('T')
+    })
+    .await;
     signal("KILL", run.server.cast_unsigned());
     until("the server is a zombie", || {
         state(run.server.cast_unsigned()) == Some('Z')
