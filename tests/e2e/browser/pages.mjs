@@ -265,8 +265,10 @@ async function aBatchIsCalledOff(tab, url) {
 
 /** The button in a mail opens the lead, and so does the address in its text. */
 async function mailsAreFollowed(tab, url) {
-  const mails = await (await fetch(`${url}/dev/mail.json`)).json();
-  const { number } = mails.find((mail) => mail.subject.includes("Alexander Bell"));
+  const { number } = await eventually("the mail about the lead of whom the bell told", async () => {
+    const mails = await (await fetch(`${url}/dev/mail.json`)).json();
+    return mails.find((mail) => mail.subject.includes("Alexander Bell"));
+  });
   await tab.goto(`${url}/dev/mail/${number}`);
   await tab.waitForFunction(() => document.querySelector("iframe").contentDocument?.querySelector("a[href*='/leads/']"));
   const place = await tab.evaluate(() => {
