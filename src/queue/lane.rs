@@ -1,10 +1,10 @@
 //! A queue as a process sees it: whether something may be ready there, and how far claims have got.
 //!
 //! What was claimed stays in the index while it runs, and then until it is vacuumed; while somebody holds an old snapshot
-//! nothing is. A claim from the front goes over all of that, so its cost decides how often there is one: never does it take more than a
-//! twentieth of the time. In between, claims go on where the last one ended, or a little before where they keep pace with
-//! what comes in. What comes to lie further in front (a more urgent job, one that was given back, one whose transaction
-//! took long) is found by the next claim from the front, and as long as that is cheap, every claim is one.
+//! nothing is. A claim from the front goes over all of that, so its cost decides how often there is one: never does it take
+//! more than a twentieth of the time. In between, claims go on where the last one ended, or a little before where they keep
+//! pace with what comes in. What comes to lie further in front (a more urgent job, one that was given back, one whose
+//! transaction took long) is found by the next claim from the front, and as long as that is cheap, every claim is one.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

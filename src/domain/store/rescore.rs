@@ -1,7 +1,7 @@
-//! Scores of an org in bulk: read a chunk, write a chunk, two round trips each.
+//! Scores of an org in bulk: where a stretch of leads ends, then one statement to read it and two to write.
 //!
 //! None of these statements is kept prepared. After some uses of one that is, Postgres plans it for arrays of ten entries,
-//! and compares each lead of a chunk with every other.
+//! and compares each lead of a stretch with every other.
 
 use sha2::{Digest, Sha256};
 use sqlx::PgConnection;
@@ -33,7 +33,7 @@ pub struct Scored {
 }
 
 /// Reads what is named by its key, for the rest of the transaction: while a table is small, or its statistics are old, Postgres
-/// would rather read all of it, and so once for each chunk.
+/// would rather read all of it, and so once for each stretch.
 pub async fn by_key(db: &mut PgConnection) -> sqlx::Result<()> {
     sqlx::query("SET LOCAL enable_seqscan = off")
         .execute(db)
@@ -183,7 +183,7 @@ pub struct Run<'a> {
 /// A lead that was scored at the run's nominal time or later keeps what it has: the latest score stays the one shown, and a
 /// run that is done again changes nothing.
 ///
-/// Leads are found by their ids: the join alone reads all leads there are for each chunk.
+/// Leads are found by their ids: the join alone reads all leads there are for each stretch.
 pub async fn insert(
     db: &mut PgConnection,
     org: OrgId,

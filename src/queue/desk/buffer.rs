@@ -68,11 +68,10 @@ impl Buffer {
 
     /// Takes out what has waited for so long.
     pub(super) fn older(&mut self, than: Duration) -> Vec<Claimed> {
-        let (old, young) = std::mem::take(&mut self.jobs)
+        let (old, young): (BTreeMap<_, _>, _) = std::mem::take(&mut self.jobs)
             .into_iter()
             .partition(|(_, (came, _))| came.elapsed() >= than);
         self.jobs = young;
-        let old: BTreeMap<_, _> = old;
         old.into_values().map(|(_, job)| job).collect()
     }
 }
