@@ -158,8 +158,8 @@ pub struct Limits {
     pub lane_running: Option<u32>,
     /// Of a queue: most jobs of each limit key that run at once.
     pub key_running: Option<u32>,
-    /// Of a queue: its lanes take turns, however many jobs one of them has. Limits of lanes imply it. A job without a lane
-    /// waits until those in front of it have gone.
+    /// Of a queue: its lanes take turns, however many jobs one of them has. A rule of a single lane implies it. A job without
+    /// a lane waits until those in front of it have gone.
     pub turns: bool,
     /// Most jobs of it that start within a time, such as `100/min`.
     #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]

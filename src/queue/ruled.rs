@@ -9,18 +9,31 @@ use uuid::Uuid;
 use crate::JobId;
 use crate::allow::{Candidate, Decision, decide};
 use crate::store::claim::{Claimed, Want};
+use crate::store::front;
 use crate::store::ruled::{self, PILES, Start};
 use crate::store::turns::{self, Turn};
+
+/// The front is looked at as long as one of so many jobs there may run.
+const WORTH_A_LOOK: usize = 4;
 
 /// How the rules bear on a queue.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Way {
     /// Lanes take turns.
     pub(crate) turns: bool,
+    /// It is limited how many jobs of each lane run.
+    pub(crate) each_lane: bool,
     /// Something is limited.
     pub(crate) limited: bool,
     /// Some rules go across queues.
     pub(crate) crossing: bool,
+}
+
+impl Way {
+    /// Jobs are looked for lane by lane: of those in front some may have to wait for others of their lanes.
+    fn by_lanes(self) -> bool {
+        self.turns || self.each_lane
+    }
 }
 
 /// What a claim under rules came to.
@@ -57,7 +70,11 @@ pub(crate) async fn claim(
     way: Way,
     not: &[String],
 ) -> sqlx::Result<Round> {
-    if way.turns && !way.crossing {
+    if way.by_lanes() && !way.crossing {
+        let is_front_open = way.each_lane && !way.turns && !want.start.walks;
+        if is_front_open && let Some(round) = from_front(db, node, want, not).await? {
+            return Ok(round);
+        }
         let turn = turns::take(db, node, want, not, way.limited).await?;
         if turn.fits {
             return Ok(in_turn(want, turn));
@@ -70,7 +87,7 @@ pub(crate) async fn claim(
             });
         }
     }
-    let candidates = if way.turns {
+    let candidates = if way.by_lanes() {
         ruled::by_turns(db, want, &want.start, not).await?
     } else {
         ruled::first(db, want, &want.start, not).await?
@@ -98,6 +115,40 @@ pub(crate) async fn claim(
     Ok(round)
 }
 
+/// Claims the first jobs of the queue of which their lanes may run another, and the rest from lane to lane; `None` if other
+/// rules are in force by now.
+async fn from_front(
+    db: &mut PgConnection,
+    node: i64,
+    want: &Want,
+    not: &[String],
+) -> sqlx::Result<Option<Round>> {
+    let front = front::take(db, node, want, not).await?;
+    if !front.fits {
+        return Ok(None);
+    }
+    let most = want.most - front.jobs.len();
+    if most == 0 || front.seen < want.most {
+        return Ok(Some(Round {
+            jobs: front.jobs,
+            limited: front.fills,
+            ..Round::default()
+        }));
+    }
+    // Next time they need not be looked at in vain.
+    let walks = front.jobs.len() * WORTH_A_LOOK < want.most;
+    let rest = Want {
+        most,
+        ..want.clone()
+    };
+    let turn = turns::take(db, node, &rest, not, true).await?;
+    let mut round = in_turn(&rest, turn);
+    round.start.walks = walks;
+    round.limited |= front.fills;
+    round.jobs.splice(0..0, front.jobs);
+    Ok(Some(round))
+}
+
 /// What a claim came to that took the lanes in turn.
 fn in_turn(want: &Want, turn: Turn) -> Round {
     let mut jobs = turn.jobs;
@@ -112,8 +163,11 @@ fn in_turn(want: &Want, turn: Turn) -> Round {
     jobs.sort_by_key(|job| (places.get(&job.id).copied(), job.lane));
     let share = turns::share(want, turn.lanes);
     let has_more = turn.deep || counts.values().any(|count| *count >= share);
-    let goes_on = turn.last.is_some() || want.start != Start::default();
-    let mut start = Start::default();
+    let goes_on = turn.last.is_some() || !want.start.is_anew();
+    let mut start = Start {
+        walks: want.start.walks && turn.fills,
+        ..Start::default()
+    };
     if let Some(behind) = turn.last.and_then(|last| last.as_u128().checked_add(1)) {
         start.lane = Uuid::from_u128(behind);
     }
@@ -128,16 +182,15 @@ fn in_turn(want: &Want, turn: Turn) -> Round {
 
 /// Whether another claim may find more: some were put out of the way, other lanes are next, or a lane had more than its turn.
 fn is_more(want: &Want, way: Way, decision: &Decision) -> bool {
-    let has_begun_anew = want.start == Start::default();
     !decision.hold.is_empty()
-        || !has_begun_anew
-        || (way.turns && !decision.run.is_empty() && decision.run.len() < want.most)
+        || !want.start.is_anew()
+        || (way.by_lanes() && !decision.run.is_empty() && decision.run.len() < want.most)
 }
 
 /// Where the next look starts: behind the last lane that was looked at if there were more than could be, else at the first.
 fn next(want: &Want, way: Way, candidates: &[Candidate]) -> Start {
     let mut start = Start::default();
-    if way.turns {
+    if way.by_lanes() {
         let mut lanes: Vec<Uuid> = candidates.iter().filter_map(|job| job.lane).collect();
         lanes.sort_unstable();
         lanes.dedup();

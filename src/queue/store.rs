@@ -4,6 +4,7 @@ pub(crate) mod age;
 pub(crate) mod batch;
 pub(crate) mod claim;
 pub(crate) mod count;
+pub(crate) mod front;
 pub(crate) mod insert;
 pub(crate) mod node;
 pub(crate) mod ruled;

@@ -16,7 +16,7 @@ use tracing::{debug, warn};
 use crate::store;
 
 /// Wake-ups of other processes are at least this far apart.
-const APART: Duration = Duration::from_millis(10);
+const APART: Duration = Duration::from_millis(5);
 
 /// Wakes the workers of this process and of all others. Cheap to clone and to call.
 #[derive(Debug, Clone)]

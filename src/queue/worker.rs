@@ -31,6 +31,9 @@ const LEASE: Duration = Duration::from_secs(30);
 /// A running job hears within this time that it is to stop, and what nobody told of is found within little more than twice
 /// of it.
 const LOOK: Duration = Duration::from_secs(1);
+/// So soon after a wake-up the queues are looked at: what was enqueued may wait for a time that is near, or a job is to stop.
+/// Not at once, for then the look would be in the way of the claim.
+const AFTER_A_WAKE: Duration = Duration::from_millis(100);
 /// For how many days finished jobs are kept.
 const KEEP_DAYS: u16 = 14;
 /// Two exchanges, and what looks at the queues once in a while.
@@ -260,8 +263,7 @@ impl Parts {
                         told = node.changed() => if told.is_err() { return },
                     }
                     desk.wake_all();
-                    // What was enqueued may wait for a time that is near.
-                    outlook.due_in(Duration::ZERO);
+                    outlook.due_in(AFTER_A_WAKE);
                 }
             }
         })

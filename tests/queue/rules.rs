@@ -181,6 +181,27 @@ async fn of_a_thousand_lanes_never_more_than_two_jobs_run_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn other_lanes_and_jobs_without_one_pass_thousands_of_a_lane_that_is_full() {
+    let limits = Limits {
+        lane_running: Some(2),
+        ..Limits::default()
+    };
+    let (world, scene) = limited(Scope::Queue, "load", limits).await;
+    let full = (0..3000).map(|number| Load::new(number).of(lane(7)).until_told());
+    let others = (3000..3100).map(|number| Load::new(number).of(lane(100 + number % 40)));
+    let laneless = (3100..3110).map(Load::new);
+    fill(&world, laneless.chain(full).chain(others)).await;
+    let running = worker(&world, &scene, 8).await;
+    // Of the lane whose jobs are not told to end, two run and keep the rest back.
+    until(&world.pool, "SELECT count(*) = 3000 FROM queue.job").await;
+    assert_eq!(scene.ran(), 112);
+    scene.tell(3000);
+    until(&world.pool, NONE_LEFT).await;
+    assert_eq!(scene.most_at_once(&lane(7).to_string()), 2);
+    running.stop(GRACE).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn jobs_of_one_limit_key_run_one_at_a_time_and_are_in_nobodys_way() {
     let limits = Limits {
         key_running: Some(1),

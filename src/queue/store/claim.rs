@@ -307,6 +307,8 @@ pub(crate) struct Glance {
     pub(crate) ruled: bool,
     /// Whether its lanes take turns.
     pub(crate) turns: bool,
+    /// Whether it is limited how many jobs of each of its lanes run.
+    pub(crate) each_lane: bool,
     /// Whether something is limited.
     pub(crate) limited: bool,
     /// Whether rules go across queues.
@@ -326,6 +328,7 @@ impl Glance {
     pub(crate) fn way(&self) -> Option<Way> {
         self.ruled.then_some(Way {
             turns: self.turns,
+            each_lane: self.each_lane,
             limited: self.limited,
             crossing: self.crossing,
         })
@@ -343,7 +346,7 @@ pub(crate) async fn look(
         SELECT mine.queue, extract(epoch FROM now() - first.run_at)::float8 AS ready_seconds,
             first.lower IS TRUE AS lower, held.held, across.rules AS crossing,
             (rule.name IS NOT NULL OR across.rules OR held.held) AS ruled,
-            (coalesce(rule.turns OR rule.lane_running IS NOT NULL, false) OR across.lanes) AS turns,
+            (coalesce(rule.turns, false) OR across.lanes) AS turns, rule.lane_running IS NOT NULL AS each_lane,
             (coalesce(rule.paused OR rule.max_running IS NOT NULL OR rule.lane_running IS NOT NULL
                 OR rule.key_running IS NOT NULL OR rule.rate_count IS NOT NULL, false)
                 OR across.rules OR held.held) AS limited,

@@ -19,6 +19,15 @@ pub(crate) struct Start {
     pub(crate) lane: Uuid,
     /// The kind and key after which held jobs are looked for.
     pub(crate) pile: (String, String),
+    /// Full lanes stand in front: it goes from lane to lane at once.
+    pub(crate) walks: bool,
+}
+
+impl Start {
+    /// It starts with the first lane and the first kind.
+    pub(crate) fn is_anew(&self) -> bool {
+        self.lane.is_nil() && self.pile == <(String, String)>::default()
+    }
 }
 
 /// Makes sure, until the transaction ends, that no other process claims in these queues; if `crossing`, in any queue that is
