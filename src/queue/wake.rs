@@ -11,12 +11,15 @@ use std::time::Duration;
 
 use sqlx::PgPool;
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tracing::{debug, warn};
 
 use crate::store;
 
 /// Wake-ups of other processes are at least this far apart.
-const APART: Duration = Duration::from_millis(5);
+const APART: Duration = Duration::from_millis(3);
+/// And so many times as long as it takes to tell one: a server that is busy is told less often.
+const TIMES_APART: u32 = 4;
 
 /// Wakes the workers of this process and of all others. Cheap to clone and to call.
 #[derive(Debug, Clone)]
@@ -126,8 +129,8 @@ impl Shared {
     }
 
     /// Lets a moment pass in which nobody is told; says whether nobody was to be.
-    async fn stays_quiet(&self) -> bool {
-        tokio::time::sleep(APART).await;
+    async fn stays_quiet(&self, apart: Duration) -> bool {
+        tokio::time::sleep(apart).await;
         let told = &self.told;
         let quiet = told
             .compare_exchange(TELLING, QUIET, Ordering::AcqRel, Ordering::Acquire)
@@ -140,7 +143,7 @@ impl Shared {
 }
 
 async fn tell_what_came_up(shared: Arc<Shared>) {
-    if !shared.stays_quiet().await {
+    if !shared.stays_quiet(APART).await {
         tell(shared).await;
     }
 }
@@ -149,6 +152,7 @@ async fn tell_what_came_up(shared: Arc<Shared>) {
 async fn tell(shared: Arc<Shared>) {
     let sender = shared.name();
     loop {
+        let began = Instant::now();
         match store::notify(&shared.pool, &sender).await {
             Ok(()) => shared.failing.store(false, Ordering::Relaxed),
             Err(error) if shared.failing.swap(true, Ordering::Relaxed) => {
@@ -158,7 +162,7 @@ async fn tell(shared: Arc<Shared>) {
                 warn!("Other processes were not woken and will look by themselves: {error}");
             }
         }
-        if shared.stays_quiet().await {
+        if shared.stays_quiet(APART.max(began.elapsed() * TIMES_APART)).await {
             return;
         }
     }
