@@ -3,6 +3,7 @@
 use domain::score::Cause;
 use domain::store::lead_history;
 use jobs::{RefreshOrgScores, RefreshScores};
+use queue::Registry;
 use sqlx::AssertSqlSafe;
 
 use super::*;
@@ -206,4 +207,47 @@ async fn closed_leads_and_those_scored_since_are_left_alone() {
 
     assert_eq!(find(&world, org, closed).await.score_total, None);
     assert_eq!(find(&world, org, fresh).await.score_updated_at, scored);
+}
+
+/// Runs what the night leaves, but not what scores new leads.
+async fn refresh_first(world: &World, org: OrgId, due_at: Timestamp) {
+    let after = None;
+    world
+        .enqueue(&RefreshOrgScores { org, due_at, after })
+        .await;
+    let registry = Registry::new().add::<RefreshOrgScores>().add::<NotifyRep>();
+    let ctx = world.ctx().await;
+    let drained = queue::drain(&world.pool, &registry, &ctx).await.unwrap();
+    assert_eq!(drained.failures(), []);
+}
+
+#[tokio::test]
+async fn a_new_lead_that_the_run_came_to_first_is_told_once_all_the_same() {
+    let (world, org, boss) = staffed().await;
+    submit(&world, org, &jane()).await;
+    let intake = Registry::new().add::<ProcessIntake>();
+    let ctx = world.ctx().await;
+    queue::drain(&world.pool, &intake, &ctx).await.unwrap();
+    world.clock.advance(chrono::TimeDelta::minutes(1));
+    refresh_first(&world, org, world.clock.now()).await;
+    assert!(leads(&world, org).await[0].score_total.is_some());
+    assert_eq!(kinds(&world, org, boss).await, [""; 0]);
+
+    let drained = world.work().await;
+
+    assert_eq!(drained.failures(), []);
+    assert_eq!(kinds(&world, org, boss).await, ["lead_scored"]);
+    assert_eq!(world.mailbox().await.count(), 1);
+}
+
+#[tokio::test]
+async fn a_lead_that_came_after_the_run_was_due_is_left_to_those_who_score_new_leads() {
+    let (world, org, _) = staffed().await;
+    let due_at = world.clock.now();
+    world.clock.advance(chrono::TimeDelta::minutes(1));
+    let new = lead(&world, org).await;
+
+    refresh_first(&world, org, due_at).await;
+
+    assert_eq!(find(&world, org, new).await.score_total, None);
 }

@@ -78,7 +78,7 @@ pub async fn rescore_stretch(
     let triggers = scoring::mql_triggers(db, act.org).await?;
     let fingerprint = Fingerprint::of(&profile, &rules);
     rescore::by_key(db).await?;
-    let rows = rescore::open(db, act.org, stretch.after, stretch.until).await?;
+    let rows = rescore::open(db, act.org, (stretch.after, stretch.until), act.at).await?;
 
     let mut rescored = Rescored {
         seen: rows.len(),

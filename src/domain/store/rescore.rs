@@ -74,14 +74,15 @@ pub async fn end(
     .await
 }
 
-/// The open leads behind `after` up to `until`, in the order of their ids.
+/// The open leads behind `after` up to `until`, in the order of their ids. One that came after `due` and has no score yet is
+/// left to the job that scores new leads.
 ///
 /// Served by the primary key.
 pub async fn open(
     db: &mut PgConnection,
     org: OrgId,
-    after: Option<LeadId>,
-    until: LeadId,
+    (after, until): (Option<LeadId>, LeadId),
+    due: Timestamp,
 ) -> sqlx::Result<Vec<Scored>> {
     sqlx::query_as(
         r#"
@@ -98,12 +99,14 @@ pub async fn open(
         LEFT JOIN companies company ON company.org_id = lead.org_id AND company.id = lead.company_id
         LEFT JOIN lead_sources source ON source.org_id = lead.org_id AND source.id = lead.source_id
         WHERE lead.org_id = $1 AND lead.id > $2 AND lead.id <= $3 AND lead.is_open AND lead.deleted_at IS NULL
+            AND (lead.score_updated_at IS NOT NULL OR lead.created_at <= $4)
         ORDER BY lead.org_id, lead.id
         "#,
     )
     .bind(org)
     .bind(after.unwrap_or(LeadId::nil()))
     .bind(until)
+    .bind(due)
     .persistent(false)
     .fetch_all(db)
     .await
