@@ -42,14 +42,18 @@ pub async fn insert(db: &mut PgConnection, new: &NewMail<'_>) -> sqlx::Result<bo
     Ok(done.rows_affected() == 1)
 }
 
-/// When a mail of this key was written down.
-pub async fn written_at(
+/// When a mail of this key about a lead was written down, and which score it names.
+pub async fn told(
     db: &mut PgConnection,
     org: OrgId,
     dedupe_key: &str,
-) -> sqlx::Result<Option<Timestamp>> {
-    sqlx::query_scalar(
-        "SELECT created_at FROM email_messages WHERE org_id = $1 AND dedupe_key = $2",
+) -> sqlx::Result<Option<(Timestamp, Option<i16>)>> {
+    sqlx::query_as(
+        r#"
+        SELECT created_at, (context -> 'lead' ->> 'score')::smallint
+        FROM email_messages
+        WHERE org_id = $1 AND dedupe_key = $2
+        "#,
     )
     .bind(org)
     .bind(dedupe_key)
