@@ -4,9 +4,10 @@ use std::collections::HashSet;
 
 use domain::clock::Timestamp;
 use domain::command::{self, Rescored, Stretch, Transition};
-use domain::id::{LeadId, OrgId, RunId};
-use domain::score::Cause;
+use domain::id::{LeadId, OrgId, RunId, ScoringProfileId};
+use domain::score::{Band, Cause};
 use domain::status::Status;
+use domain::store::rescore::{self, NewScores, Run};
 
 use super::{captured, done, of, read, value};
 use crate::harness::World;
@@ -223,6 +224,55 @@ async fn a_lead_scored_since_the_run_was_due_keeps_that_score() {
         Some(world.clock.now())
     );
     assert_eq!(value::<i64>(&world, org, APART).await, 0);
+}
+
+#[tokio::test]
+async fn a_lead_that_is_closed_or_deleted_after_it_was_read_keeps_what_it_has() {
+    let world = World::new().await;
+    let org = world.org().await;
+    let leads = with_titles(&world, org, 3).await;
+    let part = &stretches(&world, org, 10).await[0];
+    let (due, profile) = (world.clock.now(), ScoringProfileId::new());
+    let read_first = done(&world, org, async |tx, _| {
+        rescore::open(tx, org, (None, part.until), due)
+            .await
+            .unwrap()
+    });
+    let read_first = read_first.await;
+    assert_eq!(read_first.len(), 3);
+    let lost = Transition {
+        to: Status::Lost,
+        reason: None,
+        reopen: false,
+    };
+    done(&world, org, async |tx, act| {
+        command::transition(tx, act, leads[0], &lost).await.unwrap();
+        command::soft_delete_lead(tx, act, leads[1]).await.unwrap();
+    })
+    .await;
+
+    let taken = done(&world, org, async |tx, _| {
+        let (mut new, id) = (NewScores::default(), RunId::new());
+        for lead in &read_first {
+            new.push(id, lead, 90, Band::Hot, vec![1], &[]).unwrap();
+        }
+        let run = Run {
+            id,
+            profile,
+            version: "v1.0",
+            due,
+        };
+        let taken = rescore::insert(tx, org, &run, new).await.unwrap();
+        let later = due + chrono::TimeDelta::hours(1);
+        rescore::touch(tx, org, &leads, later).await.unwrap();
+        taken
+    });
+
+    assert_eq!(taken.await, [leads[2]]);
+    let untouched = "SELECT count(*) FROM leads WHERE score_updated_at IS NULL";
+    assert_eq!(value::<i64>(&world, org, untouched).await, 2);
+    let kept = "SELECT count(*) FROM lead_scores";
+    assert_eq!(value::<i64>(&world, org, kept).await, 1);
 }
 
 #[tokio::test]

@@ -184,7 +184,7 @@ pub struct Run<'a> {
 /// Keeps the scores and shows them on their leads; answers which leads took theirs.
 ///
 /// A lead that was scored at the run's nominal time or later keeps what it has: the latest score stays the one shown, and a
-/// run that is done again changes nothing.
+/// run that is done again changes nothing. So does one that was closed or deleted since it was read.
 ///
 /// Leads are found by their ids: the join alone reads all leads there are for each stretch.
 pub async fn insert(
@@ -206,6 +206,7 @@ pub async fn insert(
                 score_hash = given.hash, score_updated_at = $5
             FROM given
             WHERE leads.org_id = $1 AND leads.id = given.lead_id AND leads.id = ANY($6)
+                AND leads.is_open AND leads.deleted_at IS NULL
                 AND (leads.score_updated_at IS NULL OR leads.score_updated_at < $5)
             RETURNING leads.id
         ), kept AS (
@@ -248,7 +249,8 @@ pub async fn touch(
     sqlx::query(
         r#"
         UPDATE leads SET score_updated_at = $3
-        WHERE org_id = $1 AND id = ANY($2) AND (score_updated_at IS NULL OR score_updated_at < $3)
+        WHERE org_id = $1 AND id = ANY($2) AND is_open AND deleted_at IS NULL
+            AND (score_updated_at IS NULL OR score_updated_at < $3)
         "#,
     )
     .bind(org)
