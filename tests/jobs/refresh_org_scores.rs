@@ -152,11 +152,19 @@ async fn a_lead_that_turns_hot_or_qualifies_over_night_is_told() {
     })
     .await;
     let cold = lead(&world, org).await;
+    let ready = lead(&world, org).await;
+    change(
+        &world,
+        org,
+        "UPDATE lead_behaviour SET demo_requested = true WHERE lead_id = (SELECT id FROM leads ORDER BY id DESC LIMIT 1)",
+    )
+    .await;
 
     world.clock.advance(chrono::TimeDelta::days(1));
     let drained = refresh(&world, org).await;
 
     assert_eq!(drained.failures(), []);
+    assert!(find(&world, org, hot).await.mql_at.is_some());
     let mut told: Vec<_> = news(&world, org, boss)
         .await
         .into_iter()
@@ -167,9 +175,11 @@ async fn a_lead_that_turns_hot_or_qualifies_over_night_is_told() {
         told,
         [
             ("lead_hot".to_owned(), Some(hot)),
-            ("lead_qualified".to_owned(), Some(hot))
-        ]
+            ("lead_qualified".to_owned(), Some(ready))
+        ],
+        "a lead that is both is told once"
     );
+    assert_eq!(world.mailbox().await.count(), 2);
     let mut tx = world.db.org(org).await.unwrap();
     let scores = lead_history::scores(&mut tx, org, cold, None, 10)
         .await
