@@ -18,6 +18,8 @@ use crate::effects::mail::{HandOff, Letter, OnUnknown};
 
 /// A mail that nobody could be given for so long is given up.
 const LONGEST: TimeDelta = TimeDelta::days(3);
+/// Why nothing more is done about a mail whose fate nobody knows.
+const MAY_HAVE_GONE: &str = "it may have been sent";
 const FIRST_WAIT: Duration = Duration::from_secs(30);
 const LONGEST_WAIT: Duration = Duration::from_secs(3_600);
 /// What a server answered is known to nobody else: for so long the attempt waits for a database that is not there.
@@ -215,20 +217,24 @@ impl SendMail {
                     ..MailFate::of(MailState::Unknown)
                 };
                 match ctx.effects.mail.on_unknown() {
-                    OnUnknown::Hold => (fate, Outcome::skip("it may have been sent")),
+                    OnUnknown::Hold => (fate, Outcome::skip(MAY_HAVE_GONE)),
                     OnUnknown::Resend => (fate, Outcome::snooze(wait)),
                 }
             }
         };
-        if fate.state == MailState::Deferred {
-            if over {
+        match fate.state {
+            MailState::Deferred if over => {
                 let why = "no server took it in three days";
                 fate.state = MailState::Failed;
                 fate.error.get_or_insert_with(|| why.to_owned());
                 outcome = Outcome::discard(why);
-            } else {
+            }
+            MailState::Deferred => {
                 fate.not_before = Some(now + TimeDelta::from_std(wait).unwrap_or_default());
             }
+            // However often a server that knows it again is given it, no answer comes.
+            MailState::Unknown if over => outcome = Outcome::skip(MAY_HAVE_GONE),
+            _ => {}
         }
         self.settle(ctx, attempt, token, &fate).await?;
         Ok(outcome)

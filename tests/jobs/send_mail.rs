@@ -180,6 +180,28 @@ async fn a_server_that_hangs_up_after_the_final_dot_leaves_a_mail_that_nobody_kn
 }
 
 #[tokio::test]
+async fn a_mail_that_is_sent_again_in_doubt_is_so_for_three_days_and_no_longer() {
+    let (world, org, message) = about_to_write().await;
+    change(&world, org, "UPDATE email_messages SET expires_at = NULL").await;
+    let ctx = mailing(&world, |settings| settings.on_unknown = OnUnknown::Resend).await;
+    world.mailbox().await.trouble(Trouble::HangUpAfterDot);
+    world.mailbox().await.trouble(Trouble::HangUpAfterDot);
+    let drained = world.work_with(&ctx).await;
+    assert_eq!(drained.runs[0].outcome, "snoozed");
+
+    world.clock.advance(TimeDelta::days(4));
+    sqlx::query("UPDATE queue.job SET run_at = now()")
+        .execute(&world.pool)
+        .await
+        .unwrap();
+    let drained = world.work_with(&ctx).await;
+
+    assert_eq!(drained.runs[0].outcome, "skipped");
+    let found = stand(&world, org, message).await;
+    assert_eq!((found.state, found.attempts), (MailState::Unknown, 2));
+}
+
+#[tokio::test]
 async fn a_server_that_says_later_gets_it_later_with_the_same_message_id() {
     let (world, org, message) = about_to_write().await;
     world.mailbox().await.trouble(Trouble::Refuse(451));
