@@ -83,8 +83,18 @@ impl Job for SendMail {
             Ok(ready) => ready,
             Err(answer) => return self.conclude(ctx, attempt, &mail, token, answer).await,
         };
-        if let Some(outcome) = self.announce(ctx, attempt, token).await? {
-            return Ok(outcome);
+        match self.announce(ctx, attempt, token).await {
+            Ok(None) => {}
+            Ok(Some(outcome)) => return Ok(outcome),
+            // The commit may have come through without its answer; but nothing has left, and nobody but this attempt knows.
+            Err(error) => {
+                let fate = MailFate {
+                    error: Some(format!("{error:#}")),
+                    ..MailFate::of(MailState::Deferred)
+                };
+                self.settle(ctx, attempt, token, &fate).await?;
+                return Err(error);
+            }
         }
         let answer = ready.hand_off().await;
         self.conclude(ctx, attempt, &mail, token, answer).await
