@@ -225,6 +225,8 @@ async fn the_latest_score_is_the_one_shown_when_the_clock_goes_back() {
     let second = scored(&world, org, lead, Cause::Manual).await.score.total;
     let last = "SELECT score::int FROM lead_scores ORDER BY computed_at DESC, id DESC LIMIT 1";
     assert_eq!(value::<i32>(&world, org, last).await, i32::from(second));
+    let times = "SELECT count(DISTINCT computed_at) FROM lead_scores";
+    assert_eq!(value::<i64>(&world, org, times).await, 2, "no two at once");
 }
 
 #[tokio::test]

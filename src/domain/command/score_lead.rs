@@ -1,5 +1,6 @@
 //! Score a lead and keep the score for good.
 
+use chrono::TimeDelta;
 use serde_json::json;
 use sqlx::PgConnection;
 
@@ -19,6 +20,9 @@ use crate::{
         scoring::{self, NewScore},
     },
 };
+
+/// The least by which two times differ that the database keeps.
+const TICK: TimeDelta = TimeDelta::microseconds(1);
 
 /// A lead after it was scored.
 #[derive(Debug, Clone, PartialEq)]
@@ -71,7 +75,7 @@ pub async fn record_score(
         // The latest score is the one shown, also when the clock stood still or went back.
         at: lead
             .score_updated_at
-            .map_or(act.at, |last| act.at.max(last)),
+            .map_or(act.at, |last| act.at.max(last + TICK)),
     };
     scoring::insert(db, act.org, &new).await?;
 
