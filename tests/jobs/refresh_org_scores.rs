@@ -3,7 +3,6 @@
 use domain::score::Cause;
 use domain::store::lead_history;
 use jobs::{RefreshOrgScores, RefreshScores};
-use queue::Registry;
 use sqlx::AssertSqlSafe;
 
 use super::*;
@@ -219,45 +218,38 @@ async fn closed_leads_and_those_scored_since_are_left_alone() {
     assert_eq!(find(&world, org, fresh).await.score_updated_at, scored);
 }
 
-/// Runs what the night leaves, but not what scores new leads.
-async fn refresh_first(world: &World, org: OrgId, due_at: Timestamp) {
-    let after = None;
-    world
-        .enqueue(&RefreshOrgScores { org, due_at, after })
-        .await;
-    let registry = Registry::new().add::<RefreshOrgScores>().add::<NotifyRep>();
-    let ctx = world.ctx().await;
-    let drained = queue::drain(&world.pool, &registry, &ctx).await.unwrap();
-    assert_eq!(drained.failures(), []);
-}
-
 #[tokio::test]
 async fn a_new_lead_that_the_run_came_to_first_is_told_once_all_the_same() {
     let (world, org, boss) = staffed().await;
-    submit(&world, org, &jane()).await;
-    let intake = Registry::new().add::<ProcessIntake>();
-    let ctx = world.ctx().await;
-    queue::drain(&world.pool, &intake, &ctx).await.unwrap();
+    let new = lead(&world, org).await;
     world.clock.advance(chrono::TimeDelta::minutes(1));
-    refresh_first(&world, org, world.clock.now()).await;
-    assert!(leads(&world, org).await[0].score_total.is_some());
+    refresh(&world, org).await;
+    assert!(find(&world, org, new).await.score_total.is_some());
     assert_eq!(kinds(&world, org, boss).await, [""; 0]);
 
-    let drained = world.work().await;
+    // The job that its capture left.
+    for _ in 0..2 {
+        let (lead, trigger) = (new, Cause::Created);
+        world.enqueue(&ScoreLead { org, lead, trigger }).await;
+        assert_eq!(world.work().await.failures(), []);
+    }
 
-    assert_eq!(drained.failures(), []);
     assert_eq!(kinds(&world, org, boss).await, ["lead_scored"]);
     assert_eq!(world.mailbox().await.count(), 1);
 }
 
 #[tokio::test]
-async fn a_lead_that_came_after_the_run_was_due_is_left_to_those_who_score_new_leads() {
+async fn a_lead_that_came_after_the_run_was_due_is_left_to_the_job_of_its_own() {
     let (world, org, _) = staffed().await;
     let due_at = world.clock.now();
     world.clock.advance(chrono::TimeDelta::minutes(1));
     let new = lead(&world, org).await;
 
-    refresh_first(&world, org, due_at).await;
+    let after = None;
+    world
+        .enqueue(&RefreshOrgScores { org, due_at, after })
+        .await;
+    assert_eq!(world.work().await.failures(), []);
 
     assert_eq!(find(&world, org, new).await.score_total, None);
 }
