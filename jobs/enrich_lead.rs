@@ -69,7 +69,7 @@ impl Job for EnrichLead {
     }
 
     async fn run(&self, ctx: &Ctx, attempt: &Attempt) -> JobResult {
-        let mut tx = ctx.db.org(self.org).await?;
+        let mut tx = ctx.begin(self.org, attempt).await?;
         let Some(org) = orgs::find(&mut tx, self.org).await? else {
             return Ok(Outcome::skip("there is no such organisation"));
         };
@@ -248,6 +248,10 @@ impl EnrichLead {
             }
         }
         let Some((provider, said, facts)) = gone.verdict() else {
+            // Its status may be that already, and writing it anew would hold nothing.
+            if leads::lock(&mut tx, self.org, self.lead).await?.is_none() {
+                return Ok(Outcome::skip("the lead is gone"));
+            }
             let skipped = EnrichmentStatus::Skipped;
             leads::set_enrichment_status(&mut tx, self.org, self.lead, skipped).await?;
             if self.asks_anew(&mut tx, about, &[]).await? {
