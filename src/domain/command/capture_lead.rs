@@ -1,7 +1,7 @@
 //! Take in a lead: make it, or join it with the one that is known under the same address.
 //!
 //! However many captures of one address run at once, there is one lead: the insert and the unique index decide who makes
-//! it, everybody else joins.
+//! it, everybody else joins. Where there is no address, those who name the same phone take turns.
 
 use serde::Serialize;
 use serde_json::json;
@@ -151,6 +151,7 @@ async fn find(
     Ok(match (&details.email, &details.phone_e164) {
         (Some(email), _) => leads::find_by_email(db, act.org, email).await?,
         (None, Some(phone)) if phone != TEST_PHONE => {
+            leads::take_turns(db, act.org, phone).await?;
             leads::find_by_phone(db, act.org, phone).await?
         }
         _ => None,
