@@ -2,7 +2,7 @@
 
 use domain::capture::{Capture, OnDuplicate};
 use domain::command::{self, CaptureOutcome, CommandError};
-use domain::id::{LeadId, OrgId};
+use domain::id::OrgId;
 use domain::lead::{CaptureChannel, Details, ExternalId, SourceCategory};
 use domain::status::Status;
 use serde_json::json;
@@ -218,8 +218,25 @@ async fn a_phone_tells_who_somebody_is_only_without_an_address() {
     );
 }
 
-/// Captures the same twice at once; the second waits for the first, and both are of this lead.
-async fn at_once(world: &World, org: OrgId, capture: &Capture) -> LeadId {
+#[tokio::test]
+async fn an_id_of_a_provider_that_comes_twice_at_once_makes_one_lead() {
+    let world = World::new().await;
+    let org = world.org().await;
+    let mut capture = Capture::by(CaptureChannel::Api);
+    capture.details.name = Some("Ada".into());
+    capture.external = vec![ExternalId {
+        provider: "meta".into(),
+        id: "1".into(),
+    }];
+
+    at_once(&world, org, &capture).await;
+
+    let made = value::<i64>(&world, org, "SELECT count(*) FROM leads").await;
+    assert_eq!(made, 1);
+}
+
+/// Captures the same twice at once; the second waits for the first and is of the same lead.
+async fn at_once(world: &World, org: OrgId, capture: &Capture) {
     let mut tx = world.db.org(org).await.unwrap();
     let first = command::capture_lead(&mut tx, &world.act(org), capture)
         .await
@@ -236,7 +253,6 @@ async fn at_once(world: &World, org: OrgId, capture: &Capture) -> LeadId {
     assert_eq!(first.outcome, CaptureOutcome::Created);
     assert_eq!(second.outcome, CaptureOutcome::Known);
     assert_eq!(second.lead, first.lead);
-    first.lead
 }
 
 #[tokio::test]
