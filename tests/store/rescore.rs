@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use domain::clock::Timestamp;
 use domain::command::{self, Rescored, Stretch, Transition};
 use domain::id::{LeadId, OrgId, RunId, ScoringProfileId};
+use domain::org::Profile;
 use domain::score::{Band, Cause};
 use domain::status::Status;
 use domain::store::rescore::{self, NewScores, Run};
@@ -308,6 +309,64 @@ async fn who_turned_hot_and_who_qualified_is_told_once() {
         (second[0].turned_hot.len(), second[0].qualified.len()),
         (0, 0)
     );
+}
+
+/// What is written of a lead's marks and moves, without what differs by when and by whom.
+const LEFT: &str = "
+    SELECT jsonb_build_object('lead', status, 'since', status_changed_at = $TIME, 'mql', mql_at = $TIME, 'version', version)
+        FROM leads
+    UNION ALL (SELECT jsonb_build_object('was', from_status, 'is', to_status, 'by', trigger, 'why', reason)
+        FROM lead_status_history ORDER BY id)
+    UNION ALL (SELECT jsonb_build_object('line', activity_type, 'text', description, 'data', activity_data)
+        FROM activities WHERE activity_type = 'status_change')
+    UNION ALL (SELECT jsonb_build_object('event', type, 'payload', payload)
+        FROM domain_events WHERE type IN ('lead.mql', 'lead.status_changed') ORDER BY id)
+    UNION ALL (SELECT jsonb_build_object('audit', action, 'by', actor_kind, 'kind', entity_type, 'lead', entity_id = (SELECT id FROM leads),
+            'before', before, 'after', after - 'mql_at')
+        FROM audit_log WHERE action IN ('lead.qualify', 'lead.transition') ORDER BY id)";
+
+#[tokio::test]
+async fn who_qualifies_in_a_run_leaves_what_who_qualifies_alone_leaves() {
+    let world = World::new().await;
+    for (profile, status) in [
+        (Profile::Unified, Status::Mql),
+        (Profile::Agency, Status::New),
+    ] {
+        let alone = world.org_with(|new| new.profile = profile).await;
+        let in_run = world.org_with(|new| new.profile = profile).await;
+        for org in [alone, in_run] {
+            captured(&world, org, &of("ada@engines.test")).await;
+            done(&world, org, async |tx, _| {
+                let sql = "UPDATE lead_behaviour SET demo_requested = true";
+                sqlx::query(sql).execute(tx).await.unwrap()
+            })
+            .await;
+        }
+
+        let qualified = done(&world, alone, async |tx, act| {
+            let lead = sqlx::query_scalar("SELECT id FROM leads");
+            let lead = lead.fetch_one(&mut *tx).await.unwrap();
+            command::record_score(tx, act, lead, Cause::Manual)
+                .await
+                .unwrap()
+        });
+        assert!(qualified.await.unwrap().qualified);
+        let rescored = run(&world, in_run, RunId::new(), world.clock.now(), 10).await;
+        assert_eq!(rescored[0].qualified.len(), 1);
+
+        let left = async |org| {
+            let time = format!("'{}'::timestamptz", world.clock.now().to_rfc3339());
+            let mut tx = world.db.org(org).await.unwrap();
+            let sql = sqlx::AssertSqlSafe(LEFT.replace("$TIME", &time));
+            let rows: Vec<serde_json::Value> =
+                sqlx::query_scalar(sql).fetch_all(&mut *tx).await.unwrap();
+            rows
+        };
+        let by_run = left(in_run).await;
+        assert_eq!(by_run, left(alone).await);
+        assert_eq!(by_run[0]["lead"], status.as_str());
+        assert_eq!(by_run[0]["mql"], true);
+    }
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! Score all open leads of an org, stretch by stretch.
 
+use std::collections::{HashMap, HashSet};
+
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sqlx::PgConnection;
@@ -13,7 +15,6 @@ use crate::{
     store::{
         bell, events,
         journal::{self, Entry},
-        leads,
         rescore::{self, NewScores, Run},
         scoring,
     },
@@ -85,7 +86,7 @@ pub async fn rescore_stretch(
         ..Rescored::default()
     };
     let mut new = NewScores::default();
-    let (mut same, mut bands, mut reached) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut same, mut bands, mut reached) = (Vec::new(), Vec::new(), HashMap::new());
     for row in &rows {
         if row.score_updated_at.is_some_and(|at| at >= act.at) {
             continue;
@@ -100,7 +101,7 @@ pub async fn rescore_stretch(
         if row.mql_at.is_none() {
             let hits = mql::reached(&triggers, &row.inputs, score.total);
             if !hits.is_empty() {
-                reached.push((row.id, hits));
+                reached.insert(row.id, hits);
             }
         }
         let before = row.score_band.unwrap_or(Band::Cold);
@@ -112,7 +113,7 @@ pub async fn rescore_stretch(
     }
 
     rescore::touch(db, act.org, &same, act.at).await?;
-    let taken: std::collections::HashSet<_> = rescore::insert(
+    let taken: HashSet<_> = rescore::insert(
         db,
         act.org,
         &Run {
@@ -138,15 +139,8 @@ pub async fn rescore_stretch(
         .filter(|(_, _, to, _)| *to == Band::Hot)
         .map(|(lead, ..)| *lead)
         .collect();
-    for (id, hits) in reached.into_iter().filter(|(lead, _)| taken.contains(lead)) {
-        // Somebody may have deleted it meanwhile.
-        let Some(mut lead) = leads::lock(db, act.org, id).await? else {
-            continue;
-        };
-        if score_lead::qualify(db, act, &org, &mut lead, &hits).await? {
-            rescored.qualified.push(id);
-        }
-    }
+    reached.retain(|lead, _| taken.contains(lead));
+    rescored.qualified = score_lead::qualify_many(db, act, &org, &reached).await?;
     if rescored.scored > 0 {
         let after =
             json!({"scored": rescored.scored, "seen": rescored.seen, "version": profile.version});

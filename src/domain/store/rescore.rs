@@ -10,6 +10,7 @@ use crate::{
     clock::Timestamp,
     id::{LeadId, OrgId, RunId, ScoreId, ScoringProfileId},
     score::{Band, Factor, Inputs},
+    status::Status,
 };
 
 /// An open lead with what it is scored by and what it was given last.
@@ -256,6 +257,54 @@ pub async fn touch(
     .bind(org)
     .bind(leads)
     .bind(due)
+    .persistent(false)
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// Those of `leads` that marketing does not hold ready yet, with their statuses, held until the transaction ends.
+pub async fn lock_unqualified(
+    db: &mut PgConnection,
+    org: OrgId,
+    leads: &[LeadId],
+) -> sqlx::Result<Vec<(LeadId, Status)>> {
+    sqlx::query_as(
+        r#"
+        SELECT id, status FROM leads
+        WHERE org_id = $1 AND id = ANY($2) AND mql_at IS NULL AND deleted_at IS NULL
+        ORDER BY id
+        FOR NO KEY UPDATE
+        "#,
+    )
+    .bind(org)
+    .bind(leads)
+    .persistent(false)
+    .fetch_all(db)
+    .await
+}
+
+/// Marketing holds these locked leads ready from now on, each in the status it has then.
+pub async fn qualify(
+    db: &mut PgConnection,
+    org: OrgId,
+    leads: &[(LeadId, Status)],
+    at: Timestamp,
+) -> sqlx::Result<()> {
+    let (ids, statuses): (Vec<_>, Vec<_>) = leads.iter().copied().unzip();
+    sqlx::query(
+        r#"
+        UPDATE leads SET mql_at = $2, status = given.status,
+            status_changed_at = CASE WHEN leads.status = given.status THEN leads.status_changed_at ELSE $2 END,
+            version = version + 1
+        FROM unnest($3::uuid[], $4::text[]) AS given (lead_id, status)
+        WHERE leads.org_id = $1 AND leads.id = given.lead_id AND leads.id = ANY($3)
+        "#,
+    )
+    .bind(org)
+    .bind(at)
+    .bind(ids)
+    .bind(statuses)
     .persistent(false)
     .execute(db)
     .await?;
