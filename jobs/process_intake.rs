@@ -159,6 +159,7 @@ fn capture(event: &Event) -> Capture {
     let sent = &event.submission;
     let mut capture = Capture::of_submission(sent, channel, event.form_id, event.channel_id);
     capture.on_duplicate = event.on_duplicate.unwrap_or(capture.on_duplicate);
+    capture.details.space_id = event.space_id;
     capture.is_test = event.is_test;
     capture
 }
