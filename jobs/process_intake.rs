@@ -20,7 +20,7 @@ use crate::context::{Ctx, News};
 use crate::effects::messages::IntakeQuarantined;
 use crate::follow::after_capture;
 
-/// Processed again, an event changes nothing: its state says that it is over.
+/// Processed again, an event changes nothing: its state says that it is over, or what is in its way.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct ProcessIntake {
     /// The org it came to.
@@ -51,7 +51,11 @@ impl Job for ProcessIntake {
         let Some(event) = intake_events::lock(&mut tx, self.org, self.event).await? else {
             return Ok(Outcome::skip("there is no such submission"));
         };
-        if !matches!(event.state, IntakeState::Received | IntakeState::Failed) {
+        // One that was put aside is run again by a person who has mended what was in its way.
+        if !matches!(
+            event.state,
+            IntakeState::Received | IntakeState::Quarantined
+        ) {
             return Ok(Outcome::skip(format!("it is {}", event.state)));
         }
         if !org.is_active() {

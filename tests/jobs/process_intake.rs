@@ -235,6 +235,25 @@ async fn an_org_that_was_suspended_meanwhile_keeps_what_came_in() {
 
     assert_eq!(fate(&world, org, event).await.0, IntakeState::Quarantined);
     assert_eq!(leads(&world, org).await.len(), 0);
+
+    // It is served again, and a person has what was put aside run again, twice.
+    let mut tx = world.db.platform().await.unwrap();
+    sqlx::query("UPDATE orgs SET status = 'active' WHERE id = $1")
+        .bind(org)
+        .execute(&mut *tx)
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+    for _ in 0..2 {
+        world.enqueue(&ProcessIntake { org, event }).await;
+        assert_eq!(world.work().await.failures(), []);
+    }
+    let made = leads(&world, org).await;
+    assert_eq!(made.len(), 1);
+    assert_eq!(
+        fate(&world, org, event).await,
+        (IntakeState::Processed, Some(made[0].id), None)
+    );
 }
 
 #[tokio::test]
