@@ -123,8 +123,8 @@ impl ProcessIntake {
             body: Some(why.to_owned()),
             lead: None,
             data: json!({"event": self.event}),
-            // Somebody who sends nonsense all day is told of once.
-            dedupe_key: format!("intake_quarantined:{}:{}", event.provider, now.date_naive()),
+            // Whoever sends nonsense all day is told of once, by however many ways it comes.
+            dedupe_key: format!("intake_quarantined:{}", now.date_naive()),
             expires_at: None,
         };
         let message = |frame| IntakeQuarantined {

@@ -214,6 +214,7 @@ async fn what_says_nothing_of_anybody_waits_for_a_person_who_is_told() {
         ..Submission::default()
     };
     let event = submit(&world, org, &another).await;
+    change(&world, org, "UPDATE intake_events SET provider = 'form'").await;
     world.work().await;
     assert_eq!(fate(&world, org, event).await.0, IntakeState::Quarantined);
     assert_eq!(letters(&world).await.len(), 1);
