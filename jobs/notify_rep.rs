@@ -74,8 +74,7 @@ impl Job for NotifyRep {
         if self.give_away(ctx, attempt, &mut tx).await? {
             // All others of the org wait for their turn until this one is written, and telling takes its time.
             tx.commit().await?;
-            tx = ctx.db.org(self.org).await?;
-            attempt.fence(&mut tx).await?;
+            tx = ctx.begin(self.org, attempt).await?;
         }
         let Some(lead) = lead_pages::find(&mut tx, self.org, self.lead).await? else {
             return Ok(Outcome::skip("the lead is gone"));
