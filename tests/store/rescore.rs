@@ -10,7 +10,7 @@ use domain::score::{Band, Cause};
 use domain::status::Status;
 use domain::store::rescore::{self, NewScores, Run};
 
-use super::{captured, done, of, read, value};
+use super::{captured, done, of, read, rows, value};
 use crate::harness::World;
 
 /// The leads of an org, at most `size` to a stretch.
@@ -367,6 +367,26 @@ async fn who_qualifies_in_a_run_leaves_what_who_qualifies_alone_leaves() {
         assert_eq!(by_run[0]["lead"], status.as_str());
         assert_eq!(by_run[0]["mql"], true);
     }
+}
+
+#[tokio::test]
+async fn a_band_that_a_lead_never_had_is_not_told_as_the_one_before() {
+    let world = World::new().await;
+    let org = world.org().await;
+    captured(&world, org, &of("ada@engines.test")).await;
+    done(&world, org, async |tx, _| {
+        let sql = "UPDATE leads SET estimated_value_minor = 10000000, source_category = 'referral', job_title = 'CEO'";
+        sqlx::query(sql).execute(tx).await.unwrap()
+    })
+    .await;
+
+    run(&world, org, RunId::new(), world.clock.now(), 10).await;
+
+    let told = "SELECT payload FROM domain_events WHERE type = 'lead.band_changed'";
+    let told = rows(&world, org, told).await;
+    assert_eq!(told.len(), 1);
+    assert_eq!(told[0]["from"], serde_json::Value::Null);
+    assert_eq!(told[0]["to"], "warm");
 }
 
 #[tokio::test]

@@ -104,9 +104,8 @@ pub async fn rescore_stretch(
                 reached.insert(row.id, hits);
             }
         }
-        let before = row.score_band.unwrap_or(Band::Cold);
-        if before != score.band {
-            bands.push((row.id, before, score.band, score.total));
+        if row.score_band.unwrap_or(Band::Cold) != score.band {
+            bands.push((row.id, row.score_band, score.band, score.total));
         }
         let pushed = new.push(run, row, score.total, score.band, hash, &score.factors);
         pushed.map_err(|error| sqlx::Error::Encode(error.into()))?;
