@@ -77,7 +77,7 @@ impl Job for RefreshOrgScores {
 
         info!(
             org.id = %self.org,
-            "Looked at {} leads of org {}, {} have another score",
+            "Looked at {} leads of org {}, and scored {} of which something else is known",
             rescored.seen, self.org, rescored.scored
         );
         Ok(Outcome::DoneWith(

@@ -53,7 +53,7 @@ pub async fn next_stretch(
 pub struct Rescored {
     /// Leads looked at.
     pub seen: usize,
-    /// Leads that got a new score.
+    /// Leads whose score was kept: what it is calculated from has changed.
     pub scored: usize,
     /// Leads that were not hot before.
     pub turned_hot: Vec<LeadId>,
@@ -63,7 +63,7 @@ pub struct Rescored {
 
 /// Scores the open leads of `stretch` as of `act.at`, the run's nominal time.
 ///
-/// Only what comes out differently is kept, unless the org keeps all. Done again, a run writes nothing twice. Stretches share
+/// A score is kept if what it is calculated from has changed, though it may come out the same; the org may keep all. Done again, a run writes nothing twice. Stretches share
 /// no lead, so several of an org can be scored at once.
 pub async fn rescore_stretch(
     db: &mut PgConnection,
