@@ -124,6 +124,32 @@ async fn a_stretch_that_is_tried_again_leaves_the_next_one_once() {
 }
 
 #[tokio::test]
+async fn leads_of_an_org_that_scores_nobody_are_not_walked_through() {
+    for (leave_off, take_up) in [
+        (
+            "UPDATE scoring_profiles SET is_active = false",
+            "UPDATE scoring_profiles SET is_active = true",
+        ),
+        (
+            "UPDATE orgs SET status = 'suspended'",
+            "UPDATE orgs SET status = 'active'",
+        ),
+    ] {
+        let (world, org, _) = staffed_at("2030-03-05T03:00:00Z").await;
+        many_leads(&world, org).await;
+        sqlx::query(leave_off).execute(&world.pool).await.unwrap();
+        let drained = refresh(&world, org).await;
+        assert_eq!(drained.failures(), []);
+        assert_eq!(drained.count("refresh_org_scores"), 1, "{leave_off}");
+
+        sqlx::query(take_up).execute(&world.pool).await.unwrap();
+        world.clock.advance(chrono::TimeDelta::days(1));
+        let drained = refresh(&world, org).await;
+        assert_eq!(drained.count("refresh_org_scores"), 2, "{take_up}");
+    }
+}
+
+#[tokio::test]
 async fn a_run_that_is_done_again_writes_nothing() {
     let (world, org, _) = staffed().await;
     for _ in 0..3 {

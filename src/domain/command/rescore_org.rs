@@ -31,13 +31,16 @@ pub struct Stretch {
     pub more: bool,
 }
 
-/// The first `limit` open leads behind `after`, or as many as there are; none: there is none.
+/// The first `limit` open leads behind `after`, or as many as there are; none: there is none, or the org scores nobody.
 pub async fn next_stretch(
     db: &mut PgConnection,
     act: &Act,
     after: Option<LeadId>,
     limit: usize,
 ) -> Result<Option<Stretch>, CommandError> {
+    if !scoring::is_scored(db, act.org).await? {
+        return Ok(None);
+    }
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     rescore::by_key(db).await?;
     let end = rescore::end(db, act.org, after, limit).await?;
