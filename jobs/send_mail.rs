@@ -127,6 +127,9 @@ impl SendMail {
             let why = Some("the attempt was interrupted while the server was given the mail");
             mail_ledger::end(&mut tx, self.org, self.message, MailState::Unknown, why).await?;
             tx.commit().await?;
+            if mail.state == MailState::Handoff {
+                in_doubt();
+            }
             warn!(message.id = %self.message, "Mail {} may or may not have been sent", self.message);
             return Ok(Claim::Over(Outcome::skip("it may have been sent already")));
         }
@@ -222,6 +225,7 @@ impl SendMail {
                     message.id = %self.message,
                     "Mail {} may or may not have been sent: {error:#}", self.message
                 );
+                in_doubt();
                 let fate = MailFate {
                     error: Some(format!("{error:#}")),
                     ..MailFate::of(MailState::Unknown)
@@ -297,6 +301,11 @@ impl SendMail {
         ctx.commit(tx).await?;
         Ok(())
     }
+}
+
+/// Counts a mail that may or may not have been sent. Whoever wants to know how many there are now asks the ledger.
+fn in_doubt() {
+    metrics::counter!("leadmill_mails_unknown_total").increment(1);
 }
 
 /// Whether the database is at fault, and not what it was told.

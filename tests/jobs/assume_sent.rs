@@ -175,3 +175,47 @@ async fn a_mail_that_is_to_go_and_has_lost_its_job_gets_another() {
     assert_eq!(waiting, expected);
     assert_eq!(sweep(&world).await.len(), 4, "and none a second time");
 }
+
+#[tokio::test]
+async fn a_run_that_was_interrupted_goes_on_behind_the_last_org() {
+    let (world, first, _) = staffed().await;
+    let second = world.another_org().await;
+    let doubt = "UPDATE email_messages SET state = 'unknown', claimed_at = not_before";
+    for org in [first, second] {
+        written(&world, org, &["old"]).await;
+        change(&world, org, doubt).await;
+    }
+    world.clock.advance(chrono::TimeDelta::hours(24));
+    sqlx::raw_sql(
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+            IF (SELECT count(*) FROM email_messages WHERE state = 'assumed_sent') = 0 THEN RETURN NEW; END IF;
+            RAISE EXCEPTION 'not now';
+        END $$;
+        CREATE TRIGGER refuse BEFORE UPDATE ON email_messages FOR EACH ROW EXECUTE FUNCTION refuse();
+        ALTER FUNCTION refuse() SECURITY DEFINER",
+    )
+    .execute(&world.pool)
+    .await
+    .unwrap();
+    let due_at = world.clock.now();
+    world.enqueue(&AssumeSent { due_at }).await;
+    assert_eq!(world.work().await.failures().len(), 1);
+    let mend = sqlx::raw_sql("DROP FUNCTION refuse CASCADE");
+    mend.execute(&world.pool).await.unwrap();
+    let (done, left) = match state(&world, first, "old").await.as_str() {
+        "unknown" => (second, first),
+        _ => (first, second),
+    };
+    // Left to the next run.
+    change(&world, done, doubt).await;
+
+    assert_eq!(world.work_early().await.failures(), []);
+
+    assert_eq!(state(&world, done, "old").await, "unknown");
+    assert_eq!(state(&world, left, "old").await, "assumed_sent");
+    let (_, said) = results(&world, "assume_sent").await.remove(0);
+    assert_eq!(
+        said,
+        Some(json!({"assumed": 2, "unknown": 0, "resumed": 0}))
+    );
+}
