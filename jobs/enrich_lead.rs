@@ -194,7 +194,7 @@ impl EnrichLead {
         let mut tx = ctx.begin(self.org, attempt).await?;
         match (read.said, &read.finding) {
             (None, Finding::Later { until, .. }) => {
-                enrichment::wait(&mut tx, self.org, run.id, None, *until).await?;
+                enrichment::wait(&mut tx, self.org, run.id, *until).await?;
             }
             (said, _) => {
                 let said = said.unwrap_or(Said::Error);

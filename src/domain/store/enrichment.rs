@@ -110,8 +110,6 @@ pub struct Run {
     pub state: RunState,
     /// What came of it.
     pub outcome: Option<Outcome>,
-    /// To ask for a late answer.
-    pub external_request_id: Option<String>,
     /// When to ask again.
     pub poll_after: Option<Timestamp>,
     /// The raw answer.
@@ -149,7 +147,7 @@ pub async fn begin(
     .await?;
     sqlx::query_as(
         r#"
-        SELECT id, provider_key, state, outcome, external_request_id, poll_after, response, started_at, finished_at
+        SELECT id, provider_key, state, outcome, poll_after, response, started_at, finished_at
         FROM enrichment_runs
         WHERE org_id = $1 AND lead_id = $2 AND provider_key = $3 AND request_hash = $4
             AND (state <> 'done' OR outcome IN ('matched', 'not_found'))
@@ -224,18 +222,16 @@ pub async fn wait(
     db: &mut PgConnection,
     org: OrgId,
     run: EnrichmentRunId,
-    external_request_id: Option<&str>,
     poll_after: Timestamp,
 ) -> sqlx::Result<()> {
     sqlx::query(
         r#"
-        UPDATE enrichment_runs SET state = 'pending', external_request_id = coalesce($3, external_request_id), poll_after = $4
+        UPDATE enrichment_runs SET state = 'pending', poll_after = $3
         WHERE org_id = $1 AND id = $2 AND state <> 'done'
         "#,
     )
     .bind(org)
     .bind(run)
-    .bind(external_request_id)
     .bind(poll_after)
     .execute(db)
     .await?;
@@ -246,7 +242,7 @@ pub async fn wait(
 pub async fn runs(db: &mut PgConnection, org: OrgId, lead: LeadId) -> sqlx::Result<Vec<Run>> {
     sqlx::query_as(
         r#"
-        SELECT id, provider_key, state, outcome, external_request_id, poll_after, response, started_at, finished_at
+        SELECT id, provider_key, state, outcome, poll_after, response, started_at, finished_at
         FROM enrichment_runs
         WHERE org_id = $1 AND lead_id = $2
         ORDER BY started_at DESC, id DESC
