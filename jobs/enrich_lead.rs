@@ -4,7 +4,7 @@ mod asked;
 
 use std::time::Duration;
 
-use chrono::TimeDelta;
+use chrono::{NaiveTime, TimeDelta};
 use domain::clock::Timestamp;
 use domain::command::{self, CommandError};
 use domain::company::{self, CompanyFacts};
@@ -163,9 +163,39 @@ impl EnrichLead {
                 _ => Finding::Unknown,
             });
         }
+        if run.state != RunState::Pending
+            && let Some(until) = self.is_spent(&mut tx, attempt, candidate, now).await?
+        {
+            // What is not put is not written down either.
+            return Ok(Finding::Later { until, retry: None });
+        }
         tx.commit().await?;
 
         self.put(ctx, attempt, org, provider, &question, &run).await
+    }
+
+    /// Until when a provider is not asked whose answers have cost as much today as the org allows. Questions that are put at
+    /// once may each be the last.
+    async fn is_spent(
+        &self,
+        tx: &mut Tx,
+        attempt: &Attempt,
+        candidate: &Candidate,
+        now: Timestamp,
+    ) -> sqlx::Result<Option<Timestamp>> {
+        let Some(cap) = candidate.daily_credit_cap else {
+            return Ok(None);
+        };
+        let today = now.date_naive().and_time(NaiveTime::MIN).and_utc();
+        let key = &candidate.key;
+        let spent = enrichment::spent(tx, self.org, key, today).await?;
+        if spent < cap {
+            return Ok(None);
+        }
+        attempt.log.write(format!(
+            "{key} has cost {spent} credits today of the {cap} that it may; it is asked again tomorrow"
+        ));
+        Ok(Some(today + TimeDelta::days(1)))
     }
 
     /// Puts a question and writes the answer down.

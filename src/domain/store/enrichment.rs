@@ -24,13 +24,16 @@ pub struct Provider {
     pub credentials_key_id: Option<String>,
     /// Not before then.
     pub paused_until: Option<Timestamp>,
+    /// Not after so many credits a day.
+    pub daily_credit_cap: Option<f64>,
 }
 
 /// The providers of the org in the order in which they are asked, paused ones too.
 pub async fn providers(db: &mut PgConnection, org: OrgId) -> sqlx::Result<Vec<Provider>> {
     sqlx::query_as(
         r#"
-        SELECT key, config, credentials_enc, credentials_key_id, paused_until
+        SELECT key, config, credentials_enc, credentials_key_id, paused_until,
+            daily_credit_cap::float8 AS daily_credit_cap
         FROM enrichment_providers
         WHERE org_id = $1 AND is_enabled
         ORDER BY priority, key
@@ -38,6 +41,27 @@ pub async fn providers(db: &mut PgConnection, org: OrgId) -> sqlx::Result<Vec<Pr
     )
     .bind(org)
     .fetch_all(db)
+    .await
+}
+
+/// What a provider's answers since `since` cost, as far as they said so.
+pub async fn spent(
+    db: &mut PgConnection,
+    org: OrgId,
+    key: &str,
+    since: Timestamp,
+) -> sqlx::Result<f64> {
+    sqlx::query_scalar(
+        r#"
+        SELECT coalesce(sum(credits), 0)::float8
+        FROM enrichment_runs
+        WHERE org_id = $1 AND provider_key = $2 AND finished_at >= $3 AND credits > 0
+        "#,
+    )
+    .bind(org)
+    .bind(key)
+    .bind(since)
+    .fetch_one(db)
     .await
 }
 
