@@ -110,17 +110,12 @@ async fn scored_since(world: &World, org: OrgId, lead: LeadId, began: Timestamp)
 
 #[tokio::test]
 async fn a_score_that_was_not_told_is_however_early_its_job_began() {
-    for wishes in [r#"{"email": true}"#, r#"{"in_app": true}"#] {
+    for wishes in [
+        r#"{"email": true, "in_app": false}"#,
+        r#"{"email": false, "in_app": true}"#,
+    ] {
         let (world, org, boss) = staffed().await;
-        let mut tx = world.db.org(org).await.unwrap();
-        sqlx::query(
-            "UPDATE memberships SET notify = '{\"email\": false, \"in_app\": false}' || $1::jsonb",
-        )
-        .bind(wishes)
-        .execute(&mut *tx)
-        .await
-        .unwrap();
-        tx.commit().await.unwrap();
+        wish(&world, org, wishes).await;
         let lead = lead(&world, org).await;
         let began = world.clock.now();
         scored_since(&world, org, lead, began).await;
@@ -169,6 +164,17 @@ async fn a_score_that_was_told_with_the_lead_is_not_told_again() {
     assert_eq!(world.mailbox().await.count(), 1);
 }
 
+/// Everybody of the org wishes to be told in these ways.
+async fn wish(world: &World, org: OrgId, ways: &str) {
+    let mut tx = world.db.org(org).await.unwrap();
+    sqlx::query("UPDATE memberships SET notify = $1::jsonb")
+        .bind(ways)
+        .execute(&mut *tx)
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+}
+
 #[tokio::test]
 async fn people_are_told_in_the_ways_they_wish() {
     let (world, org, boss) = staffed().await;
@@ -178,13 +184,7 @@ async fn people_are_told_in_the_ways_they_wish() {
         (r#"{"email": false, "in_app": false}"#, 0, 0),
         (r"{}", 1, 1),
     ] {
-        let mut tx = world.db.org(org).await.unwrap();
-        sqlx::query("UPDATE memberships SET notify = $1::jsonb")
-            .bind(wishes)
-            .execute(&mut *tx)
-            .await
-            .unwrap();
-        tx.commit().await.unwrap();
+        wish(&world, org, wishes).await;
         let lead = lead(&world, org).await;
         let (before, sent) = (
             news(&world, org, boss).await.len(),
