@@ -137,12 +137,12 @@ async fn leads_of_an_org_that_scores_nobody_are_not_walked_through() {
     ] {
         let (world, org, _) = staffed_at("2030-03-05T03:00:00Z").await;
         many_leads(&world, org).await;
-        sqlx::query(leave_off).execute(&world.pool).await.unwrap();
+        change(&world, org, leave_off).await;
         let drained = refresh(&world, org).await;
         assert_eq!(drained.failures(), []);
         assert_eq!(drained.count("refresh_org_scores"), 1, "{leave_off}");
 
-        sqlx::query(take_up).execute(&world.pool).await.unwrap();
+        change(&world, org, take_up).await;
         world.clock.advance(chrono::TimeDelta::days(1));
         let drained = refresh(&world, org).await;
         assert_eq!(drained.count("refresh_org_scores"), 2, "{take_up}");
