@@ -386,7 +386,7 @@ async fn a_band_that_a_lead_never_had_is_not_told_as_the_one_before() {
     let told = rows(&world, org, told).await;
     assert_eq!(told.len(), 1);
     assert_eq!(told[0]["from"], serde_json::Value::Null);
-    assert_eq!(told[0]["to"], "warm");
+    assert_eq!(told[0]["to"], "hot");
 }
 
 #[tokio::test]
