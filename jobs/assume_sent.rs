@@ -1,19 +1,41 @@
-//! Take mails for sent of which nothing was heard for a day, and say how many are in doubt.
+//! Take mails for sent of which nothing was heard for a day, say how many are in doubt, and see to those that have lost their
+//! job.
+
+use std::time::Duration;
 
 use chrono::TimeDelta;
 use domain::clock::Timestamp;
+use domain::id::OrgId;
 use domain::store::mail_ledger;
-use queue::{Attempt, Job, JobResult, Key, Outcome};
+use queue::{Attempt, Job, JobResult, Key, Outcome, enqueue_many};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use tokio::time::Instant;
 use tracing::warn;
 
+use crate::SendMail;
 use crate::context::Ctx;
 
 /// A bounce or a late answer comes within a day, or hardly at all.
 const HEARD_WITHIN: TimeDelta = TimeDelta::hours(24);
 /// Mails of an org that are settled in a run.
 const A_RUN: i64 = 1_000;
+
+/// An attempt goes on for so long; the next one begins where it stopped.
+const A_WHILE: Duration = Duration::from_secs(60);
+
+/// How far a run has come, and what of it.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct SoFar {
+    /// The last org that was looked at.
+    last: Option<OrgId>,
+    /// Mails taken for sent.
+    assumed: u64,
+    /// Mails in doubt.
+    unknown: i64,
+    /// Mails that have a job again.
+    resumed: u64,
+}
 
 /// Looks at what is in doubt and takes no other input; run again it finds what is left.
 #[derive(Debug, Serialize, Deserialize)]
@@ -33,22 +55,41 @@ impl Job for AssumeSent {
     }
 
     async fn run(&self, ctx: &Ctx, attempt: &Attempt) -> JobResult {
-        let orgs = ctx.active_orgs().await?;
-        let before = ctx.clock.now() - HEARD_WITHIN;
-        let (mut assumed, mut unknown) = (0, 0);
-        for org in orgs {
+        let (begun, now) = (Instant::now(), ctx.clock.now());
+        let mut so_far: SoFar = attempt.checkpoint_of()?.unwrap_or_default();
+        for org in ctx.active_orgs(so_far.last).await? {
+            if begun.elapsed() > A_WHILE {
+                return Ok(Outcome::snooze(Duration::ZERO));
+            }
             let mut tx = ctx.begin(org, attempt).await?;
-            assumed += mail_ledger::assume_sent(&mut tx, org, before, A_RUN).await?;
-            unknown += mail_ledger::unknown(&mut tx, org).await?;
-            tx.commit().await?;
+            let before = now - HEARD_WITHIN;
+            let assumed = mail_ledger::assume_sent(&mut tx, org, before, A_RUN).await?;
+            // One that has its job, which only waits for its turn, gets no second one.
+            let late = mail_ledger::late(&mut tx, org, now, A_RUN).await?;
+            let send = |message| SendMail { org, message };
+            let jobs: Vec<_> = late.into_iter().map(send).collect();
+            so_far.assumed += assumed;
+            so_far.unknown += mail_ledger::unknown(&mut tx, org, now).await?;
+            so_far.resumed += enqueue_many(&mut tx, &jobs).await?;
+            so_far.last = Some(org);
+            attempt.checkpoint(&mut tx, &so_far).await?;
+            ctx.commit(tx).await?;
+            metrics::counter!("leadmill_mails_assumed_sent_total").increment(assumed);
         }
-        metrics::gauge!("leadmill_mails_unknown").set(unknown as f64);
-        metrics::counter!("leadmill_mails_assumed_sent_total").increment(assumed);
+        let SoFar {
+            assumed,
+            unknown,
+            resumed,
+            ..
+        } = so_far;
         if assumed > 0 {
             warn!("Took {assumed} mails for sent of which nothing was heard for a day");
         }
+        if resumed > 0 {
+            warn!("{resumed} mails were to go and had no job; they have one again");
+        }
         Ok(Outcome::DoneWith(
-            json!({"assumed": assumed, "unknown": unknown}),
+            json!({"assumed": assumed, "unknown": unknown, "resumed": resumed}),
         ))
     }
 }

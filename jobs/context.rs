@@ -76,7 +76,7 @@ impl Ctx {
     ) -> JobResult {
         let mut tx = self.db.platform().await?;
         attempt.fence(&mut tx).await?;
-        let orgs = Self::active(&mut tx).await?;
+        let orgs = Self::active(&mut tx, None).await?;
         let jobs: Vec<_> = orgs.into_iter().map(job).collect();
         let count = jobs.len();
         let batch = Batch::new(attempt.kind).enqueue(&mut tx, jobs).await?;
@@ -84,10 +84,10 @@ impl Ctx {
         Ok(Outcome::DoneWith(json!({"orgs": count, "batch": batch})))
     }
 
-    /// Every active org, for a sweep that does them one after the other.
-    pub(crate) async fn active_orgs(&self) -> sqlx::Result<Vec<OrgId>> {
+    /// Every active org behind `last`, for a sweep that does them one after the other and notes how far it has come.
+    pub(crate) async fn active_orgs(&self, last: Option<OrgId>) -> sqlx::Result<Vec<OrgId>> {
         let mut tx = self.db.platform().await?;
-        Self::active(&mut tx).await
+        Self::active(&mut tx, last).await
     }
 
     /// A transaction of `org` in which an attempt that was taken for dead can do nothing.
@@ -97,10 +97,11 @@ impl Ctx {
         Ok(tx)
     }
 
-    async fn active(tx: &mut PgConnection) -> sqlx::Result<Vec<OrgId>> {
+    async fn active(tx: &mut PgConnection, last: Option<OrgId>) -> sqlx::Result<Vec<OrgId>> {
         let mut all = Vec::new();
         loop {
-            let page = orgs::active(tx, all.last().copied(), ORGS_AT_ONCE).await?;
+            let after = all.last().copied().or(last);
+            let page = orgs::active(tx, after, ORGS_AT_ONCE).await?;
             if page.is_empty() {
                 return Ok(all);
             }

@@ -4,7 +4,7 @@ mod asked;
 
 use std::time::Duration;
 
-use chrono::TimeDelta;
+use chrono::{NaiveTime, TimeDelta};
 use domain::clock::Timestamp;
 use domain::command::{self, CommandError};
 use domain::company::{self, CompanyFacts};
@@ -69,7 +69,7 @@ impl Job for EnrichLead {
     }
 
     async fn run(&self, ctx: &Ctx, attempt: &Attempt) -> JobResult {
-        let mut tx = ctx.db.org(self.org).await?;
+        let mut tx = ctx.begin(self.org, attempt).await?;
         let Some(org) = orgs::find(&mut tx, self.org).await? else {
             return Ok(Outcome::skip("there is no such organisation"));
         };
@@ -163,9 +163,39 @@ impl EnrichLead {
                 _ => Finding::Unknown,
             });
         }
+        if run.state != RunState::Pending
+            && let Some(until) = self.is_spent(&mut tx, attempt, candidate, now).await?
+        {
+            // What is not put is not written down either.
+            return Ok(Finding::Later { until, retry: None });
+        }
         tx.commit().await?;
 
         self.put(ctx, attempt, org, provider, &question, &run).await
+    }
+
+    /// Until when a provider is not asked whose answers have cost as much today as the org allows. Questions that are put at
+    /// once may each be the last.
+    async fn is_spent(
+        &self,
+        tx: &mut Tx,
+        attempt: &Attempt,
+        candidate: &Candidate,
+        now: Timestamp,
+    ) -> sqlx::Result<Option<Timestamp>> {
+        let Some(cap) = candidate.daily_credit_cap else {
+            return Ok(None);
+        };
+        let today = now.date_naive().and_time(NaiveTime::MIN).and_utc();
+        let key = &candidate.key;
+        let spent = enrichment::spent(tx, self.org, key, today).await?;
+        if spent < cap {
+            return Ok(None);
+        }
+        attempt.log.write(format!(
+            "{key} has cost {spent} credits today of the {cap} that it may; it is asked again tomorrow"
+        ));
+        Ok(Some(today + TimeDelta::days(1)))
     }
 
     /// Puts a question and writes the answer down.
@@ -194,7 +224,7 @@ impl EnrichLead {
         let mut tx = ctx.begin(self.org, attempt).await?;
         match (read.said, &read.finding) {
             (None, Finding::Later { until, .. }) => {
-                enrichment::wait(&mut tx, self.org, run.id, None, *until).await?;
+                enrichment::wait(&mut tx, self.org, run.id, *until).await?;
             }
             (said, _) => {
                 let said = said.unwrap_or(Said::Error);
@@ -248,6 +278,10 @@ impl EnrichLead {
             }
         }
         let Some((provider, said, facts)) = gone.verdict() else {
+            // Its status may be that already, and writing it anew would hold nothing.
+            if leads::lock(&mut tx, self.org, self.lead).await?.is_none() {
+                return Ok(Outcome::skip("the lead is gone"));
+            }
             let skipped = EnrichmentStatus::Skipped;
             leads::set_enrichment_status(&mut tx, self.org, self.lead, skipped).await?;
             if self.asks_anew(&mut tx, about, &[]).await? {

@@ -74,8 +74,7 @@ impl Job for NotifyRep {
         if self.give_away(ctx, attempt, &mut tx).await? {
             // All others of the org wait for their turn until this one is written, and telling takes its time.
             tx.commit().await?;
-            tx = ctx.db.org(self.org).await?;
-            attempt.fence(&mut tx).await?;
+            tx = ctx.begin(self.org, attempt).await?;
         }
         let Some(lead) = lead_pages::find(&mut tx, self.org, self.lead).await? else {
             return Ok(Outcome::skip("the lead is gone"));
@@ -94,7 +93,7 @@ impl Job for NotifyRep {
             reason @ (Reason::TurnedHot | Reason::Qualified) => {
                 match self.told_of(&mut tx, &people).await? {
                     None if ctx.clock.now() - lead.created_at < NEW_FOR => Reason::Scored,
-                    Some(at) if lead.score_updated_at.is_some_and(|scored| scored <= at) => {
+                    Some(told) if told.says(lead.score_total, ctx.clock.now()) => {
                         return Ok(Outcome::skip(
                             "it was told with the news that the lead is there",
                         ));
@@ -175,21 +174,21 @@ impl NotifyRep {
         format!("{kind}:{}:{once}", self.lead)
     }
 
-    /// When the first of `people` was told that the lead is there.
+    /// What the first of `people` who heard that the lead is there was told of it.
     async fn told_of(
         &self,
         tx: &mut PgConnection,
         people: &[Membership],
-    ) -> sqlx::Result<Option<Timestamp>> {
+    ) -> sqlx::Result<Option<Told>> {
         let key = self.key(NEW, "ever");
         let mut first = None;
         for person in people {
             let user = person.user_id;
-            let by_bell = bell::told_at(tx, self.org, user, &key).await?;
-            let by_mail = mail_ledger::written_at(tx, self.org, &mail_key(&key, user)).await?;
+            let by_bell = bell::told(tx, self.org, user, &key).await?;
+            let by_mail = mail_ledger::told(tx, self.org, &mail_key(&key, user)).await?;
             first = [first, by_bell, by_mail].into_iter().flatten().min();
         }
-        Ok(first)
+        Ok(first.map(|(at, score)| Told { at, score }))
     }
 
     fn news(&self, ctx: &Ctx, reason: Reason, lead: &Lead, card: &LeadCard) -> News<'static> {
@@ -216,6 +215,21 @@ impl NotifyRep {
             dedupe_key: self.key(kind, &once),
             expires_at: Some(now + WORTH),
         }
+    }
+}
+
+/// What was told of a new lead.
+#[derive(Debug, Clone, Copy)]
+struct Told {
+    at: Timestamp,
+    score: Option<i16>,
+}
+
+impl Told {
+    /// Whether this score was told, and so lately that the lead has not lost and regained it since. When the lead got it says
+    /// nothing: a score is of the time at which its job began, and may be committed after another was told.
+    fn says(&self, score: Option<i16>, now: Timestamp) -> bool {
+        score.is_some() && self.score == score && now - self.at < NEW_FOR
     }
 }
 

@@ -20,7 +20,7 @@ use crate::context::{Ctx, News};
 use crate::effects::messages::IntakeQuarantined;
 use crate::follow::after_capture;
 
-/// Processed again, an event changes nothing: its state says that it is over.
+/// Processed again, an event changes nothing: its state says that it is over, or what is in its way.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct ProcessIntake {
     /// The org it came to.
@@ -51,7 +51,11 @@ impl Job for ProcessIntake {
         let Some(event) = intake_events::lock(&mut tx, self.org, self.event).await? else {
             return Ok(Outcome::skip("there is no such submission"));
         };
-        if !matches!(event.state, IntakeState::Received | IntakeState::Failed) {
+        // One that was put aside is run again by a person who has mended what was in its way.
+        if !matches!(
+            event.state,
+            IntakeState::Received | IntakeState::Quarantined
+        ) {
             return Ok(Outcome::skip(format!("it is {}", event.state)));
         }
         if !org.is_active() {
@@ -119,8 +123,8 @@ impl ProcessIntake {
             body: Some(why.to_owned()),
             lead: None,
             data: json!({"event": self.event}),
-            // Somebody who sends nonsense all day is told of once.
-            dedupe_key: format!("intake_quarantined:{}:{}", event.provider, now.date_naive()),
+            // Whoever sends nonsense all day is told of once, by however many ways it comes.
+            dedupe_key: format!("intake_quarantined:{}", now.date_naive()),
             expires_at: None,
         };
         let message = |frame| IntakeQuarantined {
@@ -159,6 +163,7 @@ fn capture(event: &Event) -> Capture {
     let sent = &event.submission;
     let mut capture = Capture::of_submission(sent, channel, event.form_id, event.channel_id);
     capture.on_duplicate = event.on_duplicate.unwrap_or(capture.on_duplicate);
+    capture.details.space_id = event.space_id;
     capture.is_test = event.is_test;
     capture
 }

@@ -3,6 +3,8 @@
 //! A job first finds where its stretch ends and leaves the job of the next one, so that several of an org are scored at once:
 //! as many as the pool works on. It remembers what it left, and is left itself until its own leads are done.
 
+use std::collections::HashSet;
+
 use domain::actor::Act;
 use domain::clock::Timestamp;
 use domain::command::{self, Stretch};
@@ -64,14 +66,18 @@ impl Job for RefreshOrgScores {
             }
         };
         let hot = rescored.turned_hot.iter().map(notify(Reason::TurnedHot));
-        let qualified = rescored.qualified.iter().map(notify(Reason::Qualified));
+        // Becoming hot is the greater news, and told once it need not be told by another name.
+        let turned_hot: HashSet<_> = rescored.turned_hot.iter().collect();
+        let only_qualified = |lead: &&LeadId| !turned_hot.contains(lead);
+        let qualified = rescored.qualified.iter().filter(only_qualified);
+        let qualified = qualified.map(notify(Reason::Qualified));
         let news: Vec<_> = hot.chain(qualified).collect();
         enqueue_many(&mut tx, &news).await?;
         ctx.commit(tx).await?;
 
         info!(
             org.id = %self.org,
-            "Looked at {} leads of org {}, {} have another score",
+            "Looked at {} leads of org {}, and scored {} of which something else is known",
             rescored.seen, self.org, rescored.scored
         );
         Ok(Outcome::DoneWith(

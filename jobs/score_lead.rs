@@ -80,7 +80,9 @@ pub(crate) async fn score(
     let Some(scored) = command::record_score(tx, act, lead, trigger).await? else {
         return Ok(None);
     };
-    let reason = if scored.previous.is_none() {
+    // The nightly run may have come to a new lead first, and tells nobody that there is one.
+    let is_new = scored.previous.is_none() || trigger == Cause::Created;
+    let reason = if is_new {
         Some(Reason::Scored)
     } else if scored.turned_hot() {
         Some(Reason::TurnedHot)

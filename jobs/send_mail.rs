@@ -18,6 +18,8 @@ use crate::effects::mail::{HandOff, Letter, OnUnknown};
 
 /// A mail that nobody could be given for so long is given up.
 const LONGEST: TimeDelta = TimeDelta::days(3);
+/// Why nothing more is done about a mail whose fate nobody knows.
+const MAY_HAVE_GONE: &str = "it may have been sent";
 const FIRST_WAIT: Duration = Duration::from_secs(30);
 const LONGEST_WAIT: Duration = Duration::from_secs(3_600);
 /// What a server answered is known to nobody else: for so long the attempt waits for a database that is not there.
@@ -81,8 +83,18 @@ impl Job for SendMail {
             Ok(ready) => ready,
             Err(answer) => return self.conclude(ctx, attempt, &mail, token, answer).await,
         };
-        if let Some(outcome) = self.announce(ctx, attempt, token).await? {
-            return Ok(outcome);
+        match self.announce(ctx, attempt, token).await {
+            Ok(None) => {}
+            Ok(Some(outcome)) => return Ok(outcome),
+            // The commit may have come through without its answer; but nothing has left, and nobody but this attempt knows.
+            Err(error) => {
+                let fate = MailFate {
+                    error: Some(format!("{error:#}")),
+                    ..MailFate::of(MailState::Deferred)
+                };
+                self.settle(ctx, attempt, token, &fate).await?;
+                return Err(error);
+            }
         }
         let answer = ready.hand_off().await;
         self.conclude(ctx, attempt, &mail, token, answer).await
@@ -115,6 +127,9 @@ impl SendMail {
             let why = Some("the attempt was interrupted while the server was given the mail");
             mail_ledger::end(&mut tx, self.org, self.message, MailState::Unknown, why).await?;
             tx.commit().await?;
+            if mail.state == MailState::Handoff {
+                in_doubt();
+            }
             warn!(message.id = %self.message, "Mail {} may or may not have been sent", self.message);
             return Ok(Claim::Over(Outcome::skip("it may have been sent already")));
         }
@@ -210,25 +225,30 @@ impl SendMail {
                     message.id = %self.message,
                     "Mail {} may or may not have been sent: {error:#}", self.message
                 );
+                in_doubt();
                 let fate = MailFate {
                     error: Some(format!("{error:#}")),
                     ..MailFate::of(MailState::Unknown)
                 };
                 match ctx.effects.mail.on_unknown() {
-                    OnUnknown::Hold => (fate, Outcome::skip("it may have been sent")),
+                    OnUnknown::Hold => (fate, Outcome::skip(MAY_HAVE_GONE)),
                     OnUnknown::Resend => (fate, Outcome::snooze(wait)),
                 }
             }
         };
-        if fate.state == MailState::Deferred {
-            if over {
+        match fate.state {
+            MailState::Deferred if over => {
                 let why = "no server took it in three days";
                 fate.state = MailState::Failed;
                 fate.error.get_or_insert_with(|| why.to_owned());
                 outcome = Outcome::discard(why);
-            } else {
+            }
+            MailState::Deferred => {
                 fate.not_before = Some(now + TimeDelta::from_std(wait).unwrap_or_default());
             }
+            // However often a server that knows it again is given it, no answer comes.
+            MailState::Unknown if over => outcome = Outcome::skip(MAY_HAVE_GONE),
+            _ => {}
         }
         self.settle(ctx, attempt, token, &fate).await?;
         Ok(outcome)
@@ -281,6 +301,11 @@ impl SendMail {
         ctx.commit(tx).await?;
         Ok(())
     }
+}
+
+/// Counts a mail that may or may not have been sent. Whoever wants to know how many there are now asks the ledger.
+fn in_doubt() {
+    metrics::counter!("leadmill_mails_unknown_total").increment(1);
 }
 
 /// Whether the database is at fault, and not what it was told.

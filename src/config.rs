@@ -225,7 +225,7 @@ pub struct Mail {
     pub timeout: Span,
     /// How long the server may take to answer a whole mail: too short makes mails of which nobody knows whether they went.
     pub reply_timeout: Span,
-    /// What becomes of a mail that the server may or may not have: hold leaves it to a person, resend may send it twice.
+    /// What becomes of a mail that the server may or may not have: hold takes it for sent after a day, resend may send it twice.
     pub on_unknown: OnUnknown,
     /// The header by which the server recognises a mail that it already has; empty for most servers.
     pub idempotency_header: String,

@@ -2,6 +2,7 @@
 
 mod assume_sent;
 mod concurrent;
+mod credits;
 mod enrich_lead;
 mod forget_expired;
 mod hostile;

@@ -22,6 +22,8 @@ pub(crate) struct Candidate {
     pub(crate) provider: anyhow::Result<Provider>,
     /// Not before then.
     pub(crate) paused_until: Option<Timestamp>,
+    /// Not after so many credits a day.
+    pub(crate) daily_credit_cap: Option<f64>,
 }
 
 impl Ctx {
@@ -37,6 +39,7 @@ impl Ctx {
                 provider: self.open(org, &row),
                 key: row.key,
                 paused_until: row.paused_until,
+                daily_credit_cap: row.daily_credit_cap,
             };
             return Ok(rows.into_iter().map(candidate).collect());
         }
@@ -47,6 +50,7 @@ impl Ctx {
             key: house.key.clone(),
             provider: Ok(house.clone()),
             paused_until: enrichment::paused_until(tx, org, &house.key).await?,
+            daily_credit_cap: None,
         }])
     }
 

@@ -67,7 +67,7 @@ impl Default for MailSettings {
 /// What to do with a message that the server may or may not have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum OnUnknown {
-    /// Leave it for evidence, or for a person.
+    /// Leave it for evidence, or for a person; after a day it is taken for sent.
     #[default]
     Hold,
     /// Send it again; without an idempotency header it may arrive twice.

@@ -91,12 +91,8 @@ text_enum! {
         Processed = "processed",
         /// It told nothing new.
         Duplicate = "duplicate",
-        /// It was not for us.
-        Ignored = "ignored",
         /// No person sent it.
         Spam = "spam",
-        /// Making something of it failed; it is tried again.
-        Failed = "failed",
         /// A person must look at it.
         Quarantined = "quarantined",
     }

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jobs::effects::enrichment::{Enricher, EnrichmentSettings};
 use jobs::effects::mail::{MailSettings, Mailer};
@@ -100,6 +100,21 @@ impl World {
             .await
             .unwrap();
         self.work().await
+    }
+
+    /// Returns when somebody waits for a lock in the database.
+    pub(crate) async fn until_somebody_waits(&self) {
+        let waits = "SELECT EXISTS (SELECT FROM pg_stat_activity
+            WHERE datname = current_database() AND wait_event_type = 'Lock')";
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while !sqlx::query_scalar::<_, bool>(waits)
+            .fetch_one(&self.pool)
+            .await
+            .unwrap()
+        {
+            assert!(Instant::now() < deadline, "nobody waits for a lock");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
     }
 
     /// Jobs that were not run, or wait for another time, are meant to be there when the world ends.

@@ -455,6 +455,30 @@ async fn a_lead_that_changes_while_it_is_asked_about_is_asked_about_anew() {
 }
 
 #[tokio::test]
+async fn a_change_that_is_under_way_when_nobody_can_be_asked_is_waited_for() {
+    let (world, org, _) = staffed().await;
+    let lead = lead(&world, org).await;
+    change(
+        &world,
+        org,
+        "UPDATE leads SET enrichment_status = 'skipped'",
+    )
+    .await;
+    world.enqueue(&enrich(org, lead)).await;
+    let mut tx = world.db.org(org).await.unwrap();
+    let edit = sqlx::query("UPDATE leads SET email = 'grace@example.org'");
+    edit.execute(&mut *tx).await.unwrap();
+
+    let (drained, ()) = tokio::join!(world.work(), async {
+        world.until_somebody_waits().await;
+        tx.commit().await.unwrap();
+    });
+
+    let outcomes: Vec<_> = drained.runs.iter().map(|ran| ran.outcome).collect();
+    assert_eq!(outcomes, ["snoozed", "skipped"]);
+}
+
+#[tokio::test]
 async fn a_lead_that_is_gone_is_not_asked_about() {
     let (world, org, _, lead, provider) = asked([Answer::manager()]).await;
     let mut tx = world.db.org(org).await.unwrap();

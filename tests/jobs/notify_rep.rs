@@ -96,6 +96,85 @@ async fn each_reason_is_told_once_and_becoming_hot_once_a_day() {
     assert_eq!(world.mailbox().await.count(), 5);
 }
 
+/// Scores a lead as a job does that began at `began`.
+async fn scored_since(world: &World, org: OrgId, lead: LeadId, began: Timestamp) {
+    let mut tx = world.db.org(org).await.unwrap();
+    let mut act = world.act(org);
+    act.at = began;
+    command::record_score(&mut tx, &act, lead, domain::score::Cause::Enrichment)
+        .await
+        .unwrap()
+        .unwrap();
+    tx.commit().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_score_that_was_not_told_is_however_early_its_job_began() {
+    for wishes in [
+        r#"{"email": true, "in_app": false}"#,
+        r#"{"email": false, "in_app": true}"#,
+    ] {
+        let (world, org, boss) = staffed().await;
+        wish(&world, org, wishes).await;
+        let lead = lead(&world, org).await;
+        let began = world.clock.now();
+        scored_since(&world, org, lead, began).await;
+        world.clock.advance(chrono::TimeDelta::seconds(1));
+        world.enqueue(&notify(org, lead, Reason::Scored)).await;
+        world.work().await;
+        let told = async || {
+            let heard = news(&world, org, boss).await.len();
+            (heard, world.mailbox().await.count())
+        };
+        let (heard, written) = told().await;
+        assert_eq!(heard as u64 + written, 1);
+
+        // What a provider said comes now, from a job that began before the lead was told of.
+        change(
+            &world,
+            org,
+            "UPDATE leads SET estimated_value_minor = 100000000",
+        )
+        .await;
+        scored_since(&world, org, lead, began).await;
+        for reason in [Reason::TurnedHot, Reason::Qualified] {
+            world.enqueue(&notify(org, lead, reason)).await;
+        }
+        world.work().await;
+
+        assert_eq!(told().await, (heard * 3, written * 3), "{wishes}");
+    }
+}
+
+#[tokio::test]
+async fn a_score_that_was_told_with_the_lead_is_not_told_again() {
+    let (world, org, boss) = staffed().await;
+    let lead = lead(&world, org).await;
+    scored_since(&world, org, lead, world.clock.now()).await;
+    world.enqueue(&notify(org, lead, Reason::Scored)).await;
+    world.work().await;
+
+    // Found the same once more, by a job that began later.
+    world.clock.advance(chrono::TimeDelta::seconds(1));
+    scored_since(&world, org, lead, world.clock.now()).await;
+    world.enqueue(&notify(org, lead, Reason::TurnedHot)).await;
+    world.work().await;
+
+    assert_eq!(kinds(&world, org, boss).await, ["lead_scored"]);
+    assert_eq!(world.mailbox().await.count(), 1);
+}
+
+/// Everybody of the org wishes to be told in these ways.
+async fn wish(world: &World, org: OrgId, ways: &str) {
+    let mut tx = world.db.org(org).await.unwrap();
+    sqlx::query("UPDATE memberships SET notify = $1::jsonb")
+        .bind(ways)
+        .execute(&mut *tx)
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+}
+
 #[tokio::test]
 async fn people_are_told_in_the_ways_they_wish() {
     let (world, org, boss) = staffed().await;
@@ -105,13 +184,7 @@ async fn people_are_told_in_the_ways_they_wish() {
         (r#"{"email": false, "in_app": false}"#, 0, 0),
         (r"{}", 1, 1),
     ] {
-        let mut tx = world.db.org(org).await.unwrap();
-        sqlx::query("UPDATE memberships SET notify = $1::jsonb")
-            .bind(wishes)
-            .execute(&mut *tx)
-            .await
-            .unwrap();
-        tx.commit().await.unwrap();
+        wish(&world, org, wishes).await;
         let lead = lead(&world, org).await;
         let (before, sent) = (
             news(&world, org, boss).await.len(),

@@ -1,8 +1,9 @@
 //! A submission becomes a lead, joins one, or waits for a person.
 
-use domain::id::IntakeEventId;
+use domain::id::{IntakeEventId, SpaceId};
 use domain::lead::EnrichmentStatus;
 use domain::org::OrgSettings;
+use domain::store::forms::{self, NewForm};
 use domain::submission::{IntakeState, Submission};
 use jobs::ProcessIntake;
 use serde_json::json;
@@ -105,6 +106,65 @@ async fn the_same_address_again_fills_gaps_of_the_lead_that_is_there() {
 }
 
 #[tokio::test]
+async fn leads_of_a_form_belong_to_its_workspace_while_that_takes_any() {
+    let (world, org, _) = staffed().await;
+    let space = SpaceId::new();
+    let mut tx = world.db.org(org).await.unwrap();
+    sqlx::query("INSERT INTO spaces (id, org_id, name) VALUES ($1, $2, 'Looms')")
+        .bind(space)
+        .bind(org)
+        .execute(&mut *tx)
+        .await
+        .unwrap();
+    let form = forms::insert(
+        &mut tx,
+        org,
+        &NewForm {
+            name: "Contact",
+            title: "Contact",
+            token: "looms",
+            questions: &[],
+        },
+    )
+    .await
+    .unwrap();
+    sqlx::query("UPDATE forms SET space_id = $1")
+        .bind(space)
+        .execute(&mut *tx)
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+    for (is_active, email, expected) in [
+        (true, "jane@example.com", Some(space)),
+        (false, "joan@example.com", None),
+    ] {
+        let mut tx = world.db.org(org).await.unwrap();
+        sqlx::query("UPDATE spaces SET is_active = $1")
+            .bind(is_active)
+            .execute(&mut *tx)
+            .await
+            .unwrap();
+        tx.commit().await.unwrap();
+        let mut sent = jane();
+        sent.email = Some(email.into());
+        let event = submit(&world, org, &sent).await;
+        let mut tx = world.db.org(org).await.unwrap();
+        sqlx::query("UPDATE intake_events SET form_id = $1 WHERE id = $2")
+            .bind(form)
+            .bind(event)
+            .execute(&mut *tx)
+            .await
+            .unwrap();
+        tx.commit().await.unwrap();
+
+        world.work().await;
+
+        let lead = fate(&world, org, event).await.1.unwrap();
+        assert_eq!(find(&world, org, lead).await.details.space_id, expected);
+    }
+}
+
+#[tokio::test]
 async fn orgs_keep_leads_of_the_same_address_apart() {
     let (world, org, _) = staffed().await;
     let other = world.another_org().await;
@@ -154,6 +214,7 @@ async fn what_says_nothing_of_anybody_waits_for_a_person_who_is_told() {
         ..Submission::default()
     };
     let event = submit(&world, org, &another).await;
+    change(&world, org, "UPDATE intake_events SET provider = 'form'").await;
     world.work().await;
     assert_eq!(fate(&world, org, event).await.0, IntakeState::Quarantined);
     assert_eq!(letters(&world).await.len(), 1);
@@ -175,6 +236,25 @@ async fn an_org_that_was_suspended_meanwhile_keeps_what_came_in() {
 
     assert_eq!(fate(&world, org, event).await.0, IntakeState::Quarantined);
     assert_eq!(leads(&world, org).await.len(), 0);
+
+    // It is served again, and a person has what was put aside run again, twice.
+    let mut tx = world.db.platform().await.unwrap();
+    sqlx::query("UPDATE orgs SET status = 'active' WHERE id = $1")
+        .bind(org)
+        .execute(&mut *tx)
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+    for _ in 0..2 {
+        world.enqueue(&ProcessIntake { org, event }).await;
+        assert_eq!(world.work().await.failures(), []);
+    }
+    let made = leads(&world, org).await;
+    assert_eq!(made.len(), 1);
+    assert_eq!(
+        fate(&world, org, event).await,
+        (IntakeState::Processed, Some(made[0].id), None)
+    );
 }
 
 #[tokio::test]

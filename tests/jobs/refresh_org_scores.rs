@@ -124,6 +124,32 @@ async fn a_stretch_that_is_tried_again_leaves_the_next_one_once() {
 }
 
 #[tokio::test]
+async fn leads_of_an_org_that_scores_nobody_are_not_walked_through() {
+    for (leave_off, take_up) in [
+        (
+            "UPDATE scoring_profiles SET is_active = false",
+            "UPDATE scoring_profiles SET is_active = true",
+        ),
+        (
+            "UPDATE orgs SET status = 'suspended'",
+            "UPDATE orgs SET status = 'active'",
+        ),
+    ] {
+        let (world, org, _) = staffed_at("2030-03-05T03:00:00Z").await;
+        many_leads(&world, org).await;
+        change(&world, org, leave_off).await;
+        let drained = refresh(&world, org).await;
+        assert_eq!(drained.failures(), []);
+        assert_eq!(drained.count("refresh_org_scores"), 1, "{leave_off}");
+
+        change(&world, org, take_up).await;
+        world.clock.advance(chrono::TimeDelta::days(1));
+        let drained = refresh(&world, org).await;
+        assert_eq!(drained.count("refresh_org_scores"), 2, "{take_up}");
+    }
+}
+
+#[tokio::test]
 async fn a_run_that_is_done_again_writes_nothing() {
     let (world, org, _) = staffed().await;
     for _ in 0..3 {
@@ -151,11 +177,19 @@ async fn a_lead_that_turns_hot_or_qualifies_over_night_is_told() {
     })
     .await;
     let cold = lead(&world, org).await;
+    let ready = lead(&world, org).await;
+    change(
+        &world,
+        org,
+        "UPDATE lead_behaviour SET demo_requested = true WHERE lead_id = (SELECT id FROM leads ORDER BY id DESC LIMIT 1)",
+    )
+    .await;
 
     world.clock.advance(chrono::TimeDelta::days(1));
     let drained = refresh(&world, org).await;
 
     assert_eq!(drained.failures(), []);
+    assert!(find(&world, org, hot).await.mql_at.is_some());
     let mut told: Vec<_> = news(&world, org, boss)
         .await
         .into_iter()
@@ -166,9 +200,11 @@ async fn a_lead_that_turns_hot_or_qualifies_over_night_is_told() {
         told,
         [
             ("lead_hot".to_owned(), Some(hot)),
-            ("lead_qualified".to_owned(), Some(hot))
-        ]
+            ("lead_qualified".to_owned(), Some(ready))
+        ],
+        "a lead that is both is told once"
     );
+    assert_eq!(world.mailbox().await.count(), 2);
     let mut tx = world.db.org(org).await.unwrap();
     let scores = lead_history::scores(&mut tx, org, cold, None, 10)
         .await
@@ -206,4 +242,40 @@ async fn closed_leads_and_those_scored_since_are_left_alone() {
 
     assert_eq!(find(&world, org, closed).await.score_total, None);
     assert_eq!(find(&world, org, fresh).await.score_updated_at, scored);
+}
+
+#[tokio::test]
+async fn a_new_lead_that_the_run_came_to_first_is_told_once_all_the_same() {
+    let (world, org, boss) = staffed().await;
+    let new = lead(&world, org).await;
+    world.clock.advance(chrono::TimeDelta::minutes(1));
+    refresh(&world, org).await;
+    assert!(find(&world, org, new).await.score_total.is_some());
+    assert_eq!(kinds(&world, org, boss).await, [""; 0]);
+
+    // The job that its capture left.
+    for _ in 0..2 {
+        let (lead, trigger) = (new, Cause::Created);
+        world.enqueue(&ScoreLead { org, lead, trigger }).await;
+        assert_eq!(world.work().await.failures(), []);
+    }
+
+    assert_eq!(kinds(&world, org, boss).await, ["lead_scored"]);
+    assert_eq!(world.mailbox().await.count(), 1);
+}
+
+#[tokio::test]
+async fn a_lead_that_came_after_the_run_was_due_is_left_to_the_job_of_its_own() {
+    let (world, org, _) = staffed().await;
+    let due_at = world.clock.now();
+    world.clock.advance(chrono::TimeDelta::minutes(1));
+    let new = lead(&world, org).await;
+
+    let after = None;
+    world
+        .enqueue(&RefreshOrgScores { org, due_at, after })
+        .await;
+    assert_eq!(world.work().await.failures(), []);
+
+    assert_eq!(find(&world, org, new).await.score_total, None);
 }

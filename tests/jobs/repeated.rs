@@ -142,6 +142,13 @@ async fn an_attempt_that_was_taken_for_dead_writes_nothing() {
         .await
         .unwrap();
     drop(tx);
+    change(
+        &world,
+        org,
+        "INSERT INTO enrichment_runs (id, org_id, lead_id, provider_key, request_hash, state, outcome)
+            SELECT gen_random_uuid(), org_id, id, 'pdl', '', 'done', 'blocked' FROM leads",
+    )
+    .await;
     let before = everything(&world, org).await;
     sqlx::query("DELETE FROM queue.job")
         .execute(&world.pool)

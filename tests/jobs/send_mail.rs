@@ -3,13 +3,15 @@
 use chrono::TimeDelta;
 use domain::id::{AttemptToken, MessageId};
 use domain::mail::MailState;
-use domain::store::mail_ledger;
+use domain::store::{Db, mail_ledger};
 use jobs::effects::mail::{MailSettings, Mailer, OnUnknown};
 use jobs::{Ctx, NotifyRep, SendMail};
 use leadmill::dev::smtp::Trouble;
 use queue::Registry;
+use sqlx::PgPool;
 
 use super::*;
+use crate::processes::proxy::Line;
 
 /// A world in which somebody is about to be written to, and the mail.
 async fn about_to_write() -> (World, OrgId, MessageId) {
@@ -177,6 +179,28 @@ async fn a_server_that_hangs_up_after_the_final_dot_leaves_a_mail_that_nobody_kn
 
     assert_eq!(stand(&world, org, message).await.state, MailState::Unknown);
     assert_eq!(world.mailbox().await.count(), 1, "it did have it");
+}
+
+#[tokio::test]
+async fn a_mail_that_is_sent_again_in_doubt_is_so_for_three_days_and_no_longer() {
+    let (world, org, message) = about_to_write().await;
+    change(&world, org, "UPDATE email_messages SET expires_at = NULL").await;
+    let ctx = mailing(&world, |settings| settings.on_unknown = OnUnknown::Resend).await;
+    world.mailbox().await.trouble(Trouble::HangUpAfterDot);
+    world.mailbox().await.trouble(Trouble::HangUpAfterDot);
+    let drained = world.work_with(&ctx).await;
+    assert_eq!(drained.runs[0].outcome, "snoozed");
+
+    world.clock.advance(TimeDelta::days(4));
+    sqlx::query("UPDATE queue.job SET run_at = now()")
+        .execute(&world.pool)
+        .await
+        .unwrap();
+    let drained = world.work_with(&ctx).await;
+
+    assert_eq!(drained.runs[0].outcome, "skipped");
+    let found = stand(&world, org, message).await;
+    assert_eq!((found.state, found.attempts), (MailState::Unknown, 2));
 }
 
 #[tokio::test]
@@ -375,5 +399,25 @@ async fn an_answer_is_kept_until_the_database_is_there_to_take_it() {
     assert_eq!(drained.failures(), []);
     let stand = stand(&world, org, message).await;
     assert_eq!((stand.state, stand.attempts), (MailState::Sent, 1));
+    assert_eq!(world.mailbox().await.count(), 1);
+}
+
+#[tokio::test]
+async fn a_mail_that_was_announced_and_not_handed_off_is_no_mail_in_doubt() {
+    let (world, org, message) = about_to_write().await;
+    let line = Line::to(world.database_url()).await;
+    let pool = PgPool::connect(&line.url).await.unwrap();
+    let mut ctx = world.ctx().await;
+    ctx.db = Db::new(pool);
+    line.lose_commit_of("SET state = 'handoff'");
+
+    let drained = world.work_with(&ctx).await;
+
+    assert_eq!(drained.failures().len(), 1, "{drained:?}");
+    let found = stand(&world, org, message).await;
+    assert_eq!((found.state, found.attempts), (MailState::Deferred, 1));
+    assert_eq!(world.mailbox().await.count(), 0);
+    world.work_early().await;
+    assert_eq!(stand(&world, org, message).await.state, MailState::Sent);
     assert_eq!(world.mailbox().await.count(), 1);
 }

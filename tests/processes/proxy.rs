@@ -1,7 +1,7 @@
 //! A line to the database that a test can cut, mend or let fall silent, and that counts what is asked.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -24,6 +24,8 @@ struct Ear {
     asked: watch::Sender<usize>,
     /// Falls silent as soon as a connection is asked whether it is well.
     is_touchy: AtomicBool,
+    /// The connection that sends this text breaks when it commits, with the answer under way.
+    ill_fated: Mutex<Option<&'static str>>,
     silence: Notify,
 }
 
@@ -84,6 +86,12 @@ impl Line {
         self.ear.is_touchy.store(true, Ordering::SeqCst);
     }
 
+    /// Breaks the next connection on which `statement` is prepared as soon as it has sent its commit: the server carries that
+    /// out, and its answer is lost.
+    pub(crate) fn lose_commit_of(&self, statement: &'static str) {
+        *self.ear.ill_fated.lock().unwrap() = Some(statement);
+    }
+
     /// Take connections again.
     pub(crate) fn mend(&self) {
         self.cut.store(false, Ordering::SeqCst);
@@ -137,6 +145,7 @@ async fn forward(
     let there = async {
         let mut counter = Counter::default();
         let mut bytes = vec![0; 64 * 1024];
+        let mut is_ill_fated = false;
         while let Ok(count) = from_client.read(&mut bytes).await {
             if bytes[..count] == *TOUCH && ear.is_touchy.swap(false, Ordering::SeqCst) {
                 ear.silence.notify_waiters();
@@ -145,6 +154,14 @@ async fn forward(
             if count == 0 || questions.write_all(&bytes[..count]).await.is_err() {
                 return;
             }
+            if is_ill_fated && contains(&bytes[..count], "COMMIT") {
+                return;
+            }
+            let mut ill_fated = ear.ill_fated.lock().unwrap();
+            if ill_fated.is_some_and(|text| contains(&bytes[..count], text)) {
+                (*ill_fated, is_ill_fated) = (None, true);
+            }
+            drop(ill_fated);
             let more = counter.feed(&bytes[..count]);
             ear.asked.send_modify(|asked| *asked += more);
         }
@@ -156,6 +173,12 @@ async fn forward(
         () = there => {}
         _ = tokio::io::copy(&mut answers, &mut to_client) => {}
     }
+}
+
+fn contains(bytes: &[u8], text: &str) -> bool {
+    bytes
+        .windows(text.len())
+        .any(|part| part == text.as_bytes())
 }
 
 /// Reads what a client sends: a greeting of length and text, then messages of kind, length and text.

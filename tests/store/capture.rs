@@ -2,11 +2,12 @@
 
 use domain::capture::{Capture, OnDuplicate};
 use domain::command::{self, CaptureOutcome, CommandError};
+use domain::id::OrgId;
 use domain::lead::{CaptureChannel, Details, ExternalId, SourceCategory};
 use domain::status::Status;
 use serde_json::json;
 
-use super::{captured, of, read, rows, value};
+use super::{captured, done, of, read, rows, value};
 use crate::harness::World;
 
 #[tokio::test]
@@ -215,6 +216,56 @@ async fn a_phone_tells_who_somebody_is_only_without_an_address() {
         captured(&world, org, &with(None, "+16505550123")).await,
         first
     );
+}
+
+#[tokio::test]
+async fn an_id_of_a_provider_that_comes_twice_at_once_makes_one_lead() {
+    let world = World::new().await;
+    let org = world.org().await;
+    let mut capture = Capture::by(CaptureChannel::Api);
+    capture.details.name = Some("Ada".into());
+    capture.external = vec![ExternalId {
+        provider: "meta".into(),
+        id: "1".into(),
+    }];
+
+    at_once(&world, org, &capture).await;
+
+    let made = value::<i64>(&world, org, "SELECT count(*) FROM leads").await;
+    assert_eq!(made, 1);
+}
+
+/// Captures the same twice at once; the second waits for the first and is of the same lead.
+async fn at_once(world: &World, org: OrgId, capture: &Capture) {
+    let mut tx = world.db.org(org).await.unwrap();
+    let first = command::capture_lead(&mut tx, &world.act(org), capture)
+        .await
+        .unwrap();
+    let (second, ()) = tokio::join!(
+        done(world, org, async |tx, act| {
+            command::capture_lead(tx, act, capture).await.unwrap()
+        }),
+        async {
+            world.until_somebody_waits().await;
+            tx.commit().await.unwrap();
+        }
+    );
+    assert_eq!(first.outcome, CaptureOutcome::Created);
+    assert_eq!(second.outcome, CaptureOutcome::Known);
+    assert_eq!(second.lead, first.lead);
+}
+
+#[tokio::test]
+async fn a_phone_without_an_address_that_comes_twice_at_once_makes_one_lead() {
+    let world = World::new().await;
+    let org = world.org().await;
+    let mut capture = Capture::by(CaptureChannel::Api);
+    capture.details.phone = Some("+44 20 7946 0018".into());
+
+    at_once(&world, org, &capture).await;
+
+    let made = value::<i64>(&world, org, "SELECT count(*) FROM leads").await;
+    assert_eq!(made, 1);
 }
 
 #[tokio::test]

@@ -190,12 +190,46 @@ async fn another_employer_is_found_by_address_or_name_and_gives_the_size_class()
     .await
     .unwrap();
     assert_eq!(
-        (
-            private.lead.details.company_id,
-            private.lead.details.segment
-        ),
-        (None, None)
+        private.lead.details.company_id, moved.lead.details.company_id,
+        "a private address says nothing of the employer"
     );
+    assert_eq!(private.lead.details.segment.as_deref(), Some("Enterprise"));
+}
+
+#[tokio::test]
+async fn another_address_leaves_the_employer_that_somebody_named() {
+    let world = World::new().await;
+    let org = world.org().await;
+    let lead = captured(&world, org, &of("ada@engines.test")).await;
+    let looms: uuid::Uuid = done(&world, org, async |tx, _| {
+        sqlx::query_scalar(
+            "INSERT INTO companies (id, org_id, name, domain) VALUES (gen_random_uuid(), $1, 'Looms', 'looms.test')
+             RETURNING id",
+        )
+        .bind(org)
+        .fetch_one(tx)
+        .await
+        .unwrap()
+    })
+    .await;
+    edit(&world, org, lead, json!({"company_id": looms}), None)
+        .await
+        .unwrap();
+    let companies = "SELECT count(*) FROM companies";
+    let before = value::<i64>(&world, org, companies).await;
+
+    for email in ["ada@gmail.com", "ada@mills.test", "ada@engines.test"] {
+        let patch = json!({"email": email});
+        let edited = edit(&world, org, lead, patch, None).await.unwrap();
+        let company = edited.lead.details.company_id;
+        assert_eq!(company.map(|id| id.uuid()), Some(looms), "{email}");
+    }
+
+    assert_eq!(value::<i64>(&world, org, companies).await, before);
+    let named = json!({"company_name": "Mills"});
+    let named = edit(&world, org, lead, named, None).await.unwrap();
+    let company = named.lead.details.company_id;
+    assert_ne!(company.map(|id| id.uuid()), Some(looms), "a name says so");
 }
 
 #[tokio::test]

@@ -4,11 +4,13 @@ use std::collections::HashSet;
 
 use domain::clock::Timestamp;
 use domain::command::{self, Rescored, Stretch, Transition};
-use domain::id::{LeadId, OrgId, RunId};
-use domain::score::Cause;
+use domain::id::{LeadId, OrgId, RunId, ScoringProfileId};
+use domain::org::Profile;
+use domain::score::{Band, Cause};
 use domain::status::Status;
+use domain::store::rescore::{self, NewScores, Run};
 
-use super::{captured, done, of, read, value};
+use super::{captured, done, of, read, rows, value};
 use crate::harness::World;
 
 /// The leads of an org, at most `size` to a stretch.
@@ -226,6 +228,55 @@ async fn a_lead_scored_since_the_run_was_due_keeps_that_score() {
 }
 
 #[tokio::test]
+async fn a_lead_that_is_closed_or_deleted_after_it_was_read_keeps_what_it_has() {
+    let world = World::new().await;
+    let org = world.org().await;
+    let leads = with_titles(&world, org, 3).await;
+    let part = &stretches(&world, org, 10).await[0];
+    let (due, profile) = (world.clock.now(), ScoringProfileId::new());
+    let read_first = done(&world, org, async |tx, _| {
+        rescore::open(tx, org, (None, part.until), due)
+            .await
+            .unwrap()
+    });
+    let read_first = read_first.await;
+    assert_eq!(read_first.len(), 3);
+    let lost = Transition {
+        to: Status::Lost,
+        reason: None,
+        reopen: false,
+    };
+    done(&world, org, async |tx, act| {
+        command::transition(tx, act, leads[0], &lost).await.unwrap();
+        command::soft_delete_lead(tx, act, leads[1]).await.unwrap();
+    })
+    .await;
+
+    let taken = done(&world, org, async |tx, _| {
+        let (mut new, id) = (NewScores::default(), RunId::new());
+        for lead in &read_first {
+            new.push(id, lead, 90, Band::Hot, vec![1], &[]).unwrap();
+        }
+        let run = Run {
+            id,
+            profile,
+            version: "v1.0",
+            due,
+        };
+        let taken = rescore::insert(tx, org, &run, new).await.unwrap();
+        let later = due + chrono::TimeDelta::hours(1);
+        rescore::touch(tx, org, &leads, later).await.unwrap();
+        taken
+    });
+
+    assert_eq!(taken.await, [leads[2]]);
+    let untouched = "SELECT count(*) FROM leads WHERE score_updated_at IS NULL";
+    assert_eq!(value::<i64>(&world, org, untouched).await, 2);
+    let kept = "SELECT count(*) FROM lead_scores";
+    assert_eq!(value::<i64>(&world, org, kept).await, 1);
+}
+
+#[tokio::test]
 async fn who_turned_hot_and_who_qualified_is_told_once() {
     let world = World::new().await;
     let org = world.org().await;
@@ -258,6 +309,84 @@ async fn who_turned_hot_and_who_qualified_is_told_once() {
         (second[0].turned_hot.len(), second[0].qualified.len()),
         (0, 0)
     );
+}
+
+/// What is written of a lead's marks and moves, without what differs by when and by whom.
+const LEFT: &str = "
+    SELECT jsonb_build_object('lead', status, 'since', status_changed_at = $TIME, 'mql', mql_at = $TIME, 'version', version)
+        FROM leads
+    UNION ALL (SELECT jsonb_build_object('was', from_status, 'is', to_status, 'by', trigger, 'why', reason)
+        FROM lead_status_history ORDER BY id)
+    UNION ALL (SELECT jsonb_build_object('line', activity_type, 'text', description, 'data', activity_data)
+        FROM activities WHERE activity_type = 'status_change')
+    UNION ALL (SELECT jsonb_build_object('event', type, 'payload', payload)
+        FROM domain_events WHERE type IN ('lead.mql', 'lead.status_changed') ORDER BY id)
+    UNION ALL (SELECT jsonb_build_object('audit', action, 'by', actor_kind, 'kind', entity_type, 'lead', entity_id = (SELECT id FROM leads),
+            'before', before, 'after', after - 'mql_at')
+        FROM audit_log WHERE action IN ('lead.qualify', 'lead.transition') ORDER BY id)";
+
+#[tokio::test]
+async fn who_qualifies_in_a_run_leaves_what_who_qualifies_alone_leaves() {
+    let world = World::new().await;
+    for (profile, status) in [
+        (Profile::Unified, Status::Mql),
+        (Profile::Agency, Status::New),
+    ] {
+        let alone = world.org_with(|new| new.profile = profile).await;
+        let in_run = world.org_with(|new| new.profile = profile).await;
+        for org in [alone, in_run] {
+            captured(&world, org, &of("ada@engines.test")).await;
+            done(&world, org, async |tx, _| {
+                let sql = "UPDATE lead_behaviour SET demo_requested = true";
+                sqlx::query(sql).execute(tx).await.unwrap()
+            })
+            .await;
+        }
+
+        let qualified = done(&world, alone, async |tx, act| {
+            let lead = sqlx::query_scalar("SELECT id FROM leads");
+            let lead = lead.fetch_one(&mut *tx).await.unwrap();
+            command::record_score(tx, act, lead, Cause::Manual)
+                .await
+                .unwrap()
+        });
+        assert!(qualified.await.unwrap().qualified);
+        let rescored = run(&world, in_run, RunId::new(), world.clock.now(), 10).await;
+        assert_eq!(rescored[0].qualified.len(), 1);
+
+        let left = async |org| {
+            let time = format!("'{}'::timestamptz", world.clock.now().to_rfc3339());
+            let mut tx = world.db.org(org).await.unwrap();
+            let sql = sqlx::AssertSqlSafe(LEFT.replace("$TIME", &time));
+            let rows: Vec<serde_json::Value> =
+                sqlx::query_scalar(sql).fetch_all(&mut *tx).await.unwrap();
+            rows
+        };
+        let by_run = left(in_run).await;
+        assert_eq!(by_run, left(alone).await);
+        assert_eq!(by_run[0]["lead"], status.as_str());
+        assert_eq!(by_run[0]["mql"], true);
+    }
+}
+
+#[tokio::test]
+async fn a_band_that_a_lead_never_had_is_not_told_as_the_one_before() {
+    let world = World::new().await;
+    let org = world.org().await;
+    captured(&world, org, &of("ada@engines.test")).await;
+    done(&world, org, async |tx, _| {
+        let sql = "UPDATE leads SET estimated_value_minor = 10000000, source_category = 'referral', job_title = 'CEO'";
+        sqlx::query(sql).execute(tx).await.unwrap()
+    })
+    .await;
+
+    run(&world, org, RunId::new(), world.clock.now(), 10).await;
+
+    let told = "SELECT payload FROM domain_events WHERE type = 'lead.band_changed'";
+    let told = rows(&world, org, told).await;
+    assert_eq!(told.len(), 1);
+    assert_eq!(told[0]["from"], serde_json::Value::Null);
+    assert_eq!(told[0]["to"], "hot");
 }
 
 #[tokio::test]

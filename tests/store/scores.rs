@@ -1,10 +1,11 @@
 //! A score is kept with its reasons, and the last one is the one shown.
 
 use domain::command;
+use domain::company::CompanyFacts;
 use domain::id::{LeadId, OrgId, ScoringProfileId};
 use domain::org::Profile;
 use domain::score::{Band, Cause, Model, ScoringProfile};
-use domain::store::{lead_history, scoring};
+use domain::store::{lead_history, rescore, scoring};
 use serde_json::json;
 
 use super::{captured, code, done, of, read, rows, value};
@@ -225,6 +226,8 @@ async fn the_latest_score_is_the_one_shown_when_the_clock_goes_back() {
     let second = scored(&world, org, lead, Cause::Manual).await.score.total;
     let last = "SELECT score::int FROM lead_scores ORDER BY computed_at DESC, id DESC LIMIT 1";
     assert_eq!(value::<i32>(&world, org, last).await, i32::from(second));
+    let times = "SELECT count(DISTINCT computed_at) FROM lead_scores";
+    assert_eq!(value::<i64>(&world, org, times).await, 2, "no two at once");
 }
 
 #[tokio::test]
@@ -247,5 +250,56 @@ async fn impossible_scores_and_profiles_are_refused() {
         let mut tx = world.db.org(org).await.unwrap();
         let refused = sqlx::query(sql).execute(&mut *tx).await.unwrap_err();
         assert_eq!(code(&refused), "23514", "{sql}");
+    }
+}
+
+#[tokio::test]
+async fn a_run_scores_a_lead_by_what_it_is_scored_by_alone() {
+    let world = World::new().await;
+    let org = world.org().await;
+    let mut capture = of("ada@engines.test");
+    capture.company = CompanyFacts {
+        website: Some("https://engines.test".into()),
+        industry: Some("Machines".into()),
+        company_size: Some("51-200".into()),
+        employees: Some(120),
+        ..CompanyFacts::default()
+    };
+    let details = &mut capture.details;
+    details.last_name = Some("Lovelace".into());
+    details.phone = Some("+442079460018".into());
+    details.company_name = Some("Engines".into());
+    details.job_title = Some("Countess".into());
+    details.linkedin_url = Some("https://linkedin.test/ada".into());
+    details.source_url = Some("https://engines.test/contact".into());
+    details.country = Some("GB".into());
+    details.state = Some("LND".into());
+    details.enrollment = Some(700);
+    details.estimated_value_minor = Some(5);
+    details.tags = vec!["vip".into()];
+    details.custom_fields = json!({"wheel": 7}).as_object().cloned().unwrap();
+    let known = captured(&world, org, &capture).await;
+    let unknown = captured(&world, org, &of("bob@gmail.com")).await;
+    done(&world, org, async |tx, _| {
+        let sql = "WITH source AS (INSERT INTO lead_sources (id, org_id, name, quality_points)
+                VALUES (gen_random_uuid(), $2, 'Fair', 9) RETURNING id)
+            UPDATE leads SET source_id = (SELECT id FROM source) WHERE id = $1";
+        sqlx::query(sql).bind(known).bind(org).execute(&mut *tx).await.unwrap();
+        let sql = "UPDATE lead_behaviour SET website_visits = 1, content_downloads = 2, email_opens = 3, email_clicks = 4,
+            demo_requested = true WHERE lead_id = $1";
+        sqlx::query(sql).bind(known).execute(tx).await.unwrap();
+    })
+    .await;
+
+    let mut tx = world.db.org(org).await.unwrap();
+    let by_run = rescore::open(&mut tx, org, (None, known.max(unknown)), world.clock.now());
+    let by_run = by_run.await.unwrap();
+
+    assert_eq!(by_run.len(), 2);
+    for row in by_run {
+        let alone = scoring::find_inputs(&mut tx, org, row.id).await.unwrap();
+        assert_eq!(Some(&row.inputs), alone.as_ref());
+        let all_is_known = format!("{:?}", row.inputs).matches("None").count() == 0;
+        assert_eq!(all_is_known, row.id == known, "{:?}", row.inputs);
     }
 }

@@ -61,9 +61,9 @@ pub struct ProviderRefused {
     pub frame: Frame,
     /// The provider's name.
     pub provider: String,
-    /// What it answered, in words.
+    /// What is in the way, in words.
     pub answer: String,
-    /// Where it is mended.
+    /// The job that asked.
     pub url: String,
 }
 
@@ -74,7 +74,7 @@ impl Message for ProviderRefused {
         Self {
             frame: samples::frame(),
             provider: "pdl".into(),
-            answer: "HTTP 401".into(),
+            answer: "it refuses our key".into(),
             url: "https://leadmill.example/ops/jobs/7".into(),
         }
     }

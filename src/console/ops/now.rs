@@ -115,7 +115,7 @@ pub(super) async fn show(
     let query = query.unwrap_or_default();
     let mut tx = session.begin(&app).await?;
     let frame = Frame::new(&mut tx, &session, "Now", "now", &query).await?;
-    let unknown = mail_ledger::unknown(&mut tx, session.member.org).await?;
+    let unknown = mail_ledger::unknown(&mut tx, session.member.org, app.clock.now()).await?;
     drop(tx);
 
     let share = Share {

@@ -1,7 +1,8 @@
 //! Take in a lead: make it, or join it with the one that is known under the same address.
 //!
 //! However many captures of one address run at once, there is one lead: the insert and the unique index decide who makes
-//! it, everybody else joins.
+//! it, everybody else joins. Those who name the same phone and no address take turns, and so
+//! do those who name the same id of a provider's.
 
 use serde::Serialize;
 use serde_json::json;
@@ -143,6 +144,16 @@ async fn find(
     capture: &Capture,
     details: &Details,
 ) -> Result<Option<LeadId>, CommandError> {
+    let mut names: Vec<_> = capture
+        .external
+        .iter()
+        .map(|external| format!("{} {}", external.provider, external.id))
+        .collect();
+    // Everybody in the same order.
+    names.sort_unstable();
+    for name in &names {
+        leads::take_turns(db, act.org, name).await?;
+    }
     for external in &capture.external {
         if let Some(known) = leads::find_by_external(db, act.org, external).await? {
             return Ok(Some(known));
@@ -151,6 +162,7 @@ async fn find(
     Ok(match (&details.email, &details.phone_e164) {
         (Some(email), _) => leads::find_by_email(db, act.org, email).await?,
         (None, Some(phone)) if phone != TEST_PHONE => {
+            leads::take_turns(db, act.org, phone).await?;
             leads::find_by_phone(db, act.org, phone).await?
         }
         _ => None,

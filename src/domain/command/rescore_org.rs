@@ -1,5 +1,7 @@
 //! Score all open leads of an org, stretch by stretch.
 
+use std::collections::{HashMap, HashSet};
+
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sqlx::PgConnection;
@@ -13,7 +15,6 @@ use crate::{
     store::{
         bell, events,
         journal::{self, Entry},
-        leads,
         rescore::{self, NewScores, Run},
         scoring,
     },
@@ -30,13 +31,16 @@ pub struct Stretch {
     pub more: bool,
 }
 
-/// The first `limit` open leads behind `after`, or as many as there are; none: there is none.
+/// The first `limit` open leads behind `after`, or as many as there are; none: there is none, or the org scores nobody.
 pub async fn next_stretch(
     db: &mut PgConnection,
     act: &Act,
     after: Option<LeadId>,
     limit: usize,
 ) -> Result<Option<Stretch>, CommandError> {
+    if !scoring::is_scored(db, act.org).await? {
+        return Ok(None);
+    }
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     rescore::by_key(db).await?;
     let end = rescore::end(db, act.org, after, limit).await?;
@@ -52,7 +56,7 @@ pub async fn next_stretch(
 pub struct Rescored {
     /// Leads looked at.
     pub seen: usize,
-    /// Leads that got a new score.
+    /// Leads whose score was kept: what it is calculated from has changed.
     pub scored: usize,
     /// Leads that were not hot before.
     pub turned_hot: Vec<LeadId>,
@@ -62,7 +66,7 @@ pub struct Rescored {
 
 /// Scores the open leads of `stretch` as of `act.at`, the run's nominal time.
 ///
-/// Only what comes out differently is kept, unless the org keeps all. Done again, a run writes nothing twice. Stretches share
+/// A score is kept if what it is calculated from has changed, though it may come out the same; the org may keep all. Done again, a run writes nothing twice. Stretches share
 /// no lead, so several of an org can be scored at once.
 pub async fn rescore_stretch(
     db: &mut PgConnection,
@@ -78,14 +82,14 @@ pub async fn rescore_stretch(
     let triggers = scoring::mql_triggers(db, act.org).await?;
     let fingerprint = Fingerprint::of(&profile, &rules);
     rescore::by_key(db).await?;
-    let rows = rescore::open(db, act.org, stretch.after, stretch.until).await?;
+    let rows = rescore::open(db, act.org, (stretch.after, stretch.until), act.at).await?;
 
     let mut rescored = Rescored {
         seen: rows.len(),
         ..Rescored::default()
     };
     let mut new = NewScores::default();
-    let (mut same, mut bands, mut reached) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut same, mut bands, mut reached) = (Vec::new(), Vec::new(), HashMap::new());
     for row in &rows {
         if row.score_updated_at.is_some_and(|at| at >= act.at) {
             continue;
@@ -100,19 +104,18 @@ pub async fn rescore_stretch(
         if row.mql_at.is_none() {
             let hits = mql::reached(&triggers, &row.inputs, score.total);
             if !hits.is_empty() {
-                reached.push((row.id, hits));
+                reached.insert(row.id, hits);
             }
         }
-        let before = row.score_band.unwrap_or(Band::Cold);
-        if before != score.band {
-            bands.push((row.id, before, score.band, score.total));
+        if row.score_band.unwrap_or(Band::Cold) != score.band {
+            bands.push((row.id, row.score_band, score.band, score.total));
         }
         let pushed = new.push(run, row, score.total, score.band, hash, &score.factors);
         pushed.map_err(|error| sqlx::Error::Encode(error.into()))?;
     }
 
     rescore::touch(db, act.org, &same, act.at).await?;
-    let taken: std::collections::HashSet<_> = rescore::insert(
+    let taken: HashSet<_> = rescore::insert(
         db,
         act.org,
         &Run {
@@ -138,15 +141,8 @@ pub async fn rescore_stretch(
         .filter(|(_, _, to, _)| *to == Band::Hot)
         .map(|(lead, ..)| *lead)
         .collect();
-    for (id, hits) in reached.into_iter().filter(|(lead, _)| taken.contains(lead)) {
-        // Somebody may have deleted it meanwhile.
-        let Some(mut lead) = leads::lock(db, act.org, id).await? else {
-            continue;
-        };
-        if score_lead::qualify(db, act, &org, &mut lead, &hits).await? {
-            rescored.qualified.push(id);
-        }
-    }
+    reached.retain(|lead, _| taken.contains(lead));
+    rescored.qualified = score_lead::qualify_many(db, act, &org, &reached).await?;
     if rescored.scored > 0 {
         let after =
             json!({"scored": rescored.scored, "seen": rescored.seen, "version": profile.version});

@@ -1,4 +1,4 @@
-//! Move a lead to another status: the only code that writes it.
+//! Move a lead to another status: the only code that does so, but for [`qualify_many`](super::score_lead::qualify_many).
 
 use serde::Serialize;
 use serde_json::json;
@@ -109,8 +109,21 @@ pub(super) async fn apply(
     stamp(act, lead, to, reason);
     leads::write_status(db, lead).await?;
     journal::status_taken(db, act, lead.id, (Some(from), to), trigger, reason).await?;
+    let moved = Moved { from, to };
+    journal::write(db, act, entry(act, lead.id, moved, trigger, reason)).await?;
+    Ok(moved)
+}
+
+/// What is told of a move.
+pub(super) fn entry(
+    act: &Act,
+    lead: LeadId,
+    Moved { from, to }: Moved,
+    trigger: Trigger,
+    reason: Option<&str>,
+) -> Entry<'static> {
     let told = json!({"from": from, "to": to, "trigger": trigger, "reason": reason});
-    let entry = Entry::of_lead("lead.transition", lead.id)
+    Entry::of_lead("lead.transition", lead)
         .changed(
             json!({"status": from}),
             json!({"status": to, "reason": reason}),
@@ -121,9 +134,7 @@ pub(super) async fn apply(
             format!("Status: {from} → {to}"),
             told.clone(),
         )
-        .event("lead.status_changed", told);
-    journal::write(db, act, entry).await?;
-    Ok(Moved { from, to })
+        .event("lead.status_changed", told)
 }
 
 /// Everything a status brings with it.

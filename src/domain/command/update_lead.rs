@@ -8,8 +8,8 @@ use crate::{
     activity::ActivityKind,
     actor::Act,
     company::{self, CompanyFacts},
-    id::LeadId,
-    lead::{Lead, patch::LeadPatch},
+    id::{CompanyId, LeadId},
+    lead::{Details, Lead, patch::LeadPatch},
     store::{
         companies,
         journal::{self, Entry},
@@ -61,17 +61,7 @@ pub async fn update_lead(
         .await?
         .ok_or(CommandError::NotFound("lead"))?;
     // The employer first, the lead second: the order in which everybody takes them.
-    let names_company = patch.company_name.is_some() || patch.email.is_some();
-    let mut company = None;
-    if patch.company_id.is_none() && names_company {
-        let (after, _) = patch.apply(seen.details.clone()).cleaned();
-        if let Some(identity) = company::identify(&after, &CompanyFacts::default()) {
-            let none = CompanyFacts::default();
-            let said = serde_json::Map::new();
-            let found = companies::resolve(db, act.org, &identity, &none, &said);
-            company = Some(found.await?);
-        }
-    }
+    let employer = employer(db, act, &seen.details, patch).await?;
     let mut lead = lock(db, act, id).await?;
     if version.is_some_and(|version| version != lead.version) {
         return Err(CommandError::Stale(lead.version));
@@ -95,15 +85,17 @@ pub async fn update_lead(
             _ => {}
         }
     }
-    if patch.company_id.is_none() && names_company {
-        after.company_id = company.as_ref().map(|company| company.id);
+    // Somebody may have named another meanwhile.
+    if let Some(employer) = employer.filter(|_| lead.details.company_id == seen.details.company_id)
+    {
+        after.company_id = employer;
     }
-    let company = match (company, after.company_id) {
-        (None, Some(company)) => {
+    let company = match after.company_id {
+        Some(company) => {
             let found = companies::find_by_id(db, act.org, company).await?;
             Some(found.ok_or(CommandError::NotFound("company"))?)
         }
-        (company, _) => company,
+        None => None,
     };
     let employees = company.and_then(|company| company.employees);
     after.segment = company::segment(after.enrollment, employees).map(str::to_owned);
@@ -128,4 +120,48 @@ pub async fn update_lead(
     lead.details = after;
     lead.version += 1;
     Ok(Updated { lead, changed })
+}
+
+/// Who the employer is after an edit that names none by id: another one, or nobody any more; none: as before.
+///
+/// A name says so. An address does so only where nobody has said otherwise, that is of a lead that has no employer or the one
+/// that its old address led to; and an address that leads to nobody says nothing.
+async fn employer(
+    db: &mut PgConnection,
+    act: &Act,
+    was: &Details,
+    patch: &LeadPatch,
+) -> Result<Option<Option<CompanyId>>, CommandError> {
+    if patch.company_id.is_some() {
+        return Ok(None);
+    }
+    let (after, _) = patch.apply(was.clone()).cleaned();
+    let none = CompanyFacts::default();
+    let identity = company::identify(&after, &none);
+    let is_named = patch.company_name.is_some()
+        && (after.company_name != was.company_name || was.company_id.is_none());
+    if !is_named {
+        let moved = patch.email.is_some() && identity.is_some();
+        if !moved || !is_by_address(db, act, was).await? {
+            return Ok(None);
+        }
+    }
+    let Some(identity) = identity else {
+        return Ok(Some(None));
+    };
+    let said = serde_json::Map::new();
+    let found = companies::resolve(db, act.org, &identity, &none, &said).await?;
+    Ok(Some(Some(found.id)))
+}
+
+/// Whether a lead has the employer that its address leads to, or none.
+async fn is_by_address(db: &mut PgConnection, act: &Act, lead: &Details) -> sqlx::Result<bool> {
+    let Some(company) = lead.company_id else {
+        return Ok(true);
+    };
+    let Some(identity) = company::identify(lead, &CompanyFacts::default()) else {
+        return Ok(false);
+    };
+    let found = companies::find(db, act.org, &identity).await?;
+    Ok(found.is_some_and(|found| found.id == company))
 }

@@ -85,15 +85,19 @@ pub async fn insert(
     .await
 }
 
-/// When a person was told the news of this key.
-pub async fn told_at(
+/// When a person was told the news of this key, and which score they named.
+pub async fn told(
     db: &mut PgConnection,
     org: OrgId,
     user: UserId,
     dedupe_key: &str,
-) -> sqlx::Result<Option<Timestamp>> {
-    sqlx::query_scalar(
-        "SELECT created_at FROM notifications WHERE org_id = $1 AND user_id = $2 AND dedupe_key = $3",
+) -> sqlx::Result<Option<(Timestamp, Option<i16>)>> {
+    sqlx::query_as(
+        r#"
+        SELECT created_at, (data ->> 'score')::smallint
+        FROM notifications
+        WHERE org_id = $1 AND user_id = $2 AND dedupe_key = $3
+        "#,
     )
     .bind(org)
     .bind(user)

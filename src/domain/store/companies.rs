@@ -34,7 +34,8 @@ pub async fn resolve(
     learn(db, org, known, facts, said).await
 }
 
-async fn find(
+/// The employer by its domain, else by its name.
+pub async fn find(
     db: &mut PgConnection,
     org: OrgId,
     identity: &Identity,

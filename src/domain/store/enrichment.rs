@@ -24,13 +24,16 @@ pub struct Provider {
     pub credentials_key_id: Option<String>,
     /// Not before then.
     pub paused_until: Option<Timestamp>,
+    /// Not after so many credits a day.
+    pub daily_credit_cap: Option<f64>,
 }
 
 /// The providers of the org in the order in which they are asked, paused ones too.
 pub async fn providers(db: &mut PgConnection, org: OrgId) -> sqlx::Result<Vec<Provider>> {
     sqlx::query_as(
         r#"
-        SELECT key, config, credentials_enc, credentials_key_id, paused_until
+        SELECT key, config, credentials_enc, credentials_key_id, paused_until,
+            daily_credit_cap::float8 AS daily_credit_cap
         FROM enrichment_providers
         WHERE org_id = $1 AND is_enabled
         ORDER BY priority, key
@@ -38,6 +41,27 @@ pub async fn providers(db: &mut PgConnection, org: OrgId) -> sqlx::Result<Vec<Pr
     )
     .bind(org)
     .fetch_all(db)
+    .await
+}
+
+/// What a provider's answers since `since` cost, as far as they said so.
+pub async fn spent(
+    db: &mut PgConnection,
+    org: OrgId,
+    key: &str,
+    since: Timestamp,
+) -> sqlx::Result<f64> {
+    sqlx::query_scalar(
+        r#"
+        SELECT coalesce(sum(credits), 0)::float8
+        FROM enrichment_runs
+        WHERE org_id = $1 AND provider_key = $2 AND finished_at >= $3 AND credits > 0
+        "#,
+    )
+    .bind(org)
+    .bind(key)
+    .bind(since)
+    .fetch_one(db)
     .await
 }
 
@@ -110,8 +134,6 @@ pub struct Run {
     pub state: RunState,
     /// What came of it.
     pub outcome: Option<Outcome>,
-    /// To ask for a late answer.
-    pub external_request_id: Option<String>,
     /// When to ask again.
     pub poll_after: Option<Timestamp>,
     /// The raw answer.
@@ -149,7 +171,7 @@ pub async fn begin(
     .await?;
     sqlx::query_as(
         r#"
-        SELECT id, provider_key, state, outcome, external_request_id, poll_after, response, started_at, finished_at
+        SELECT id, provider_key, state, outcome, poll_after, response, started_at, finished_at
         FROM enrichment_runs
         WHERE org_id = $1 AND lead_id = $2 AND provider_key = $3 AND request_hash = $4
             AND (state <> 'done' OR outcome IN ('matched', 'not_found'))
@@ -224,18 +246,16 @@ pub async fn wait(
     db: &mut PgConnection,
     org: OrgId,
     run: EnrichmentRunId,
-    external_request_id: Option<&str>,
     poll_after: Timestamp,
 ) -> sqlx::Result<()> {
     sqlx::query(
         r#"
-        UPDATE enrichment_runs SET state = 'pending', external_request_id = coalesce($3, external_request_id), poll_after = $4
+        UPDATE enrichment_runs SET state = 'pending', poll_after = $3
         WHERE org_id = $1 AND id = $2 AND state <> 'done'
         "#,
     )
     .bind(org)
     .bind(run)
-    .bind(external_request_id)
     .bind(poll_after)
     .execute(db)
     .await?;
@@ -246,7 +266,7 @@ pub async fn wait(
 pub async fn runs(db: &mut PgConnection, org: OrgId, lead: LeadId) -> sqlx::Result<Vec<Run>> {
     sqlx::query_as(
         r#"
-        SELECT id, provider_key, state, outcome, external_request_id, poll_after, response, started_at, finished_at
+        SELECT id, provider_key, state, outcome, poll_after, response, started_at, finished_at
         FROM enrichment_runs
         WHERE org_id = $1 AND lead_id = $2
         ORDER BY started_at DESC, id DESC

@@ -6,7 +6,7 @@ use sqlx::types::Json;
 
 use crate::capture::OnDuplicate;
 use crate::clock::Timestamp;
-use crate::id::{ChannelId, FormId, IntakeEventId, LeadId, OrgId};
+use crate::id::{ChannelId, FormId, IntakeEventId, LeadId, OrgId, SpaceId};
 use crate::submission::{IntakeState, Submission};
 
 /// Something that came in.
@@ -175,6 +175,8 @@ pub struct Event {
     pub on_duplicate: Option<OnDuplicate>,
     /// The form it came by.
     pub form_id: Option<FormId>,
+    /// The client workspace that leads of that form belong to, if it takes any.
+    pub space_id: Option<SpaceId>,
     /// `trpc`, `form`, …
     pub provider: String,
     /// A test click of a provider.
@@ -198,10 +200,12 @@ pub async fn lock(
 ) -> sqlx::Result<Option<Event>> {
     sqlx::query_as(
         r#"
-        SELECT event.id, event.channel_id, channel.on_duplicate, event.form_id, event.provider, event.is_test,
-            event.submission, event.state, event.lead_id, event.received_at
+        SELECT event.id, event.channel_id, channel.on_duplicate, event.form_id, space.id AS space_id, event.provider,
+            event.is_test, event.submission, event.state, event.lead_id, event.received_at
         FROM intake_events event
         LEFT JOIN channels channel ON channel.org_id = event.org_id AND channel.id = event.channel_id
+        LEFT JOIN forms form ON form.org_id = event.org_id AND form.id = event.form_id
+        LEFT JOIN spaces space ON space.org_id = form.org_id AND space.id = form.space_id AND space.is_active
         WHERE event.org_id = $1 AND event.id = $2
         FOR NO KEY UPDATE OF event
         "#,

@@ -170,6 +170,107 @@ pub async fn write(db: &mut PgConnection, act: &Act, entry: Entry<'_>) -> sqlx::
     Ok(activity)
 }
 
+/// Writes timeline, event and audit of many changes, in one round trip.
+pub async fn write_many(
+    db: &mut PgConnection,
+    act: &Act,
+    entries: &[Entry<'_>],
+) -> sqlx::Result<()> {
+    if entries.is_empty() {
+        return Ok(());
+    }
+    let job = match act.actor {
+        crate::actor::Actor::Job(job) => Some(job.to_string()),
+        _ => None,
+    };
+    let request = act.request.clone().unwrap_or_default();
+    let lines = || entries.iter().map(|entry| entry.activity.as_ref());
+    let events = || entries.iter().map(|entry| entry.event.as_ref());
+    sqlx::query(
+        r#"
+        WITH given AS (
+            SELECT * FROM unnest($10::uuid[], $11::uuid[], $12::text[], $13::text[], $14::jsonb[], $15::text[],
+                    $16::timestamptz[], $17::uuid[], $18::text[], $19::jsonb[], $20::uuid[], $21::text[], $22::text[],
+                    $23::uuid[], $24::jsonb[], $25::jsonb[])
+                AS given (activity_id, lead_id, kind, description, data, dedupe_key, occurred_at, event_id, event, payload,
+                    audit_id, action, entity, entity_id, before, after)
+        ), line AS (
+            INSERT INTO activities (id, org_id, lead_id, user_id, activity_type, description, activity_data, dedupe_key,
+                occurred_at, created_at)
+            SELECT activity_id, $1, lead_id, $3, kind, description, data, dedupe_key, occurred_at, $2
+            FROM given WHERE kind IS NOT NULL
+            ON CONFLICT (org_id, dedupe_key) WHERE dedupe_key IS NOT NULL DO NOTHING
+        ), event AS (
+            INSERT INTO domain_events (id, org_id, type, lead_id, payload, occurred_at)
+            SELECT event_id, $1, event, lead_id, payload, $2 FROM given WHERE event IS NOT NULL
+        )
+        INSERT INTO audit_log (id, org_id, at, actor_kind, actor_id, job_id, action, entity_type, entity_id, before, after,
+            request_id, ip, user_agent)
+        SELECT audit_id, $1, $2, $4, $5, $6, action, entity, entity_id, before, after, $7, $8, $9 FROM given
+        "#,
+    )
+    .bind(act.org)
+    .bind(act.at)
+    .bind(act.actor.user())
+    .bind(act.actor.kind())
+    .bind(act.actor.id())
+    .bind(job)
+    .bind(request.id)
+    .bind(request.ip)
+    .bind(request.user_agent)
+    .bind(entries.iter().map(|_| ActivityId::new()).collect::<Vec<_>>())
+    .bind(entries.iter().map(|entry| entry.lead).collect::<Vec<_>>())
+    .bind(lines().map(|line| line.map(|line| line.kind)).collect::<Vec<_>>())
+    .bind(lines().map(|line| line.map_or("", |line| &line.description)).collect::<Vec<_>>())
+    .bind(lines().map(|line| line.map_or(Value::Null, |line| line.data.clone())).collect::<Vec<_>>())
+    .bind(lines().map(|line| line.and_then(|line| line.dedupe_key)).collect::<Vec<_>>())
+    .bind(lines().map(|line| line.map_or(act.at, |line| line.at)).collect::<Vec<_>>())
+    .bind(entries.iter().map(|_| EventId::new()).collect::<Vec<_>>())
+    .bind(events().map(|event| event.map(|(name, _)| *name)).collect::<Vec<_>>())
+    .bind(events().map(|event| event.map(|(_, payload)| payload)).collect::<Vec<_>>())
+    .bind(entries.iter().map(|_| AuditId::new()).collect::<Vec<_>>())
+    .bind(entries.iter().map(|entry| entry.action).collect::<Vec<_>>())
+    .bind(entries.iter().map(|entry| entry.entity).collect::<Vec<_>>())
+    .bind(entries.iter().map(|entry| entry.id).collect::<Vec<_>>())
+    .bind(entries.iter().map(|entry| entry.before.as_ref()).collect::<Vec<_>>())
+    .bind(entries.iter().map(|entry| entry.after.as_ref()).collect::<Vec<_>>())
+    .persistent(false)
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// Statuses taken by many leads for the same reason.
+pub async fn statuses_taken(
+    db: &mut PgConnection,
+    act: &Act,
+    moved: &[(LeadId, Status, Status)],
+    trigger: Trigger,
+) -> sqlx::Result<()> {
+    if moved.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(
+        r#"
+        INSERT INTO lead_status_history (id, org_id, lead_id, from_status, to_status, trigger, actor_user_id, at)
+        SELECT id, $1, lead_id, from_status, to_status, $2, $3, $4
+        FROM unnest($5::uuid[], $6::uuid[], $7::text[], $8::text[]) AS given (id, lead_id, from_status, to_status)
+        "#,
+    )
+    .bind(act.org)
+    .bind(trigger)
+    .bind(act.actor.user())
+    .bind(act.at)
+    .bind(moved.iter().map(|_| HistoryId::new()).collect::<Vec<_>>())
+    .bind(moved.iter().map(|(lead, ..)| *lead).collect::<Vec<_>>())
+    .bind(moved.iter().map(|(_, from, _)| *from).collect::<Vec<_>>())
+    .bind(moved.iter().map(|(.., to)| *to).collect::<Vec<_>>())
+    .persistent(false)
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
 /// A status taken.
 pub async fn status_taken(
     db: &mut PgConnection,

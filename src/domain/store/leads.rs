@@ -39,6 +39,16 @@ pub async fn find_by_email(
     .await
 }
 
+/// Has transactions that make something of the same `identity` take turns: no index keeps two leads from having it.
+pub async fn take_turns(db: &mut PgConnection, org: OrgId, identity: &str) -> sqlx::Result<()> {
+    sqlx::query("SELECT pg_advisory_xact_lock(hashtextextended('lead ' || $1 || ' ' || $2, 0))")
+        .bind(org.to_string())
+        .bind(identity)
+        .execute(db)
+        .await?;
+    Ok(())
+}
+
 /// The oldest lead with this phone.
 pub async fn find_by_phone(
     db: &mut PgConnection,

@@ -1,5 +1,6 @@
 //! The mail ledger. Whoever attempts a mail holds its token, and every write about the attempt names it.
 
+use chrono::TimeDelta;
 use sqlx::PgConnection;
 
 use crate::clock::Timestamp;
@@ -42,14 +43,18 @@ pub async fn insert(db: &mut PgConnection, new: &NewMail<'_>) -> sqlx::Result<bo
     Ok(done.rows_affected() == 1)
 }
 
-/// When a mail of this key was written down.
-pub async fn written_at(
+/// When a mail of this key about a lead was written down, and which score it names.
+pub async fn told(
     db: &mut PgConnection,
     org: OrgId,
     dedupe_key: &str,
-) -> sqlx::Result<Option<Timestamp>> {
-    sqlx::query_scalar(
-        "SELECT created_at FROM email_messages WHERE org_id = $1 AND dedupe_key = $2",
+) -> sqlx::Result<Option<(Timestamp, Option<i16>)>> {
+    sqlx::query_as(
+        r#"
+        SELECT created_at, (context -> 'lead' ->> 'score')::smallint
+        FROM email_messages
+        WHERE org_id = $1 AND dedupe_key = $2
+        "#,
     )
     .bind(org)
     .bind(dedupe_key)
@@ -190,7 +195,8 @@ pub async fn end(
     Ok(())
 }
 
-/// Takes mails for sent of which nothing was heard since `before`, at most so many; how many those were.
+/// Takes mails for sent of which nothing was heard since `before`, at most so many; how many those were. One that is still
+/// in hand-off after that time was left there: its job is gone.
 pub async fn assume_sent(
     db: &mut PgConnection,
     org: OrgId,
@@ -202,7 +208,7 @@ pub async fn assume_sent(
         UPDATE email_messages SET state = 'assumed_sent'
         WHERE org_id = $1 AND id IN (
             SELECT id FROM email_messages
-            WHERE org_id = $1 AND state = 'unknown' AND claimed_at <= $2
+            WHERE org_id = $1 AND state IN ('unknown', 'handoff') AND claimed_at <= $2
             ORDER BY claimed_at LIMIT $3 FOR UPDATE SKIP LOCKED)
         "#,
     )
@@ -214,13 +220,50 @@ pub async fn assume_sent(
     Ok(done.rows_affected())
 }
 
+/// How long no attempt takes: whatever stands as attempted since before then was left so.
+const ATTEMPTED_FOR: TimeDelta = TimeDelta::hours(1);
+
 /// How many mails of the org may or may not have been sent.
-pub async fn unknown(db: &mut PgConnection, org: OrgId) -> sqlx::Result<i64> {
+pub async fn unknown(db: &mut PgConnection, org: OrgId, now: Timestamp) -> sqlx::Result<i64> {
     sqlx::query_scalar(
-        "SELECT count(*) FROM email_messages WHERE org_id = $1 AND state = 'unknown'",
+        r#"
+        SELECT count(*) FROM email_messages
+        WHERE org_id = $1 AND (state = 'unknown' OR (state = 'handoff' AND claimed_at <= $2))
+        "#,
     )
     .bind(org)
+    .bind(now - ATTEMPTED_FOR)
     .fetch_one(db)
+    .await
+}
+
+/// At most so many mails that are to go and were not attempted in time, longest-waiting first: their jobs are late or gone.
+pub async fn late(
+    db: &mut PgConnection,
+    org: OrgId,
+    now: Timestamp,
+    most: i64,
+) -> sqlx::Result<Vec<MessageId>> {
+    sqlx::query_scalar(
+        r#"
+        SELECT id
+        FROM (
+            (SELECT id, not_before AS since FROM email_messages
+                WHERE org_id = $1 AND state IN ('queued', 'deferred') AND not_before <= $2
+                ORDER BY not_before LIMIT $3)
+            UNION ALL
+            (SELECT id, claimed_at FROM email_messages
+                WHERE org_id = $1 AND state = 'sending' AND claimed_at <= $2
+                ORDER BY claimed_at LIMIT $3)
+        ) late
+        ORDER BY since
+        LIMIT $3
+        "#,
+    )
+    .bind(org)
+    .bind(now - ATTEMPTED_FOR)
+    .bind(most)
+    .fetch_all(db)
     .await
 }
 

@@ -10,6 +10,7 @@ use crate::{
     clock::Timestamp,
     id::{LeadId, OrgId, RunId, ScoreId, ScoringProfileId},
     score::{Band, Factor, Inputs},
+    status::Status,
 };
 
 /// An open lead with what it is scored by and what it was given last.
@@ -74,14 +75,15 @@ pub async fn end(
     .await
 }
 
-/// The open leads behind `after` up to `until`, in the order of their ids.
+/// The open leads behind `after` up to `until`, in the order of their ids. One that came after `due` and has no score yet is
+/// left to the job that scores new leads.
 ///
 /// Served by the primary key.
 pub async fn open(
     db: &mut PgConnection,
     org: OrgId,
-    after: Option<LeadId>,
-    until: LeadId,
+    (after, until): (Option<LeadId>, LeadId),
+    due: Timestamp,
 ) -> sqlx::Result<Vec<Scored>> {
     sqlx::query_as(
         r#"
@@ -98,12 +100,14 @@ pub async fn open(
         LEFT JOIN companies company ON company.org_id = lead.org_id AND company.id = lead.company_id
         LEFT JOIN lead_sources source ON source.org_id = lead.org_id AND source.id = lead.source_id
         WHERE lead.org_id = $1 AND lead.id > $2 AND lead.id <= $3 AND lead.is_open AND lead.deleted_at IS NULL
+            AND (lead.score_updated_at IS NOT NULL OR lead.created_at <= $4)
         ORDER BY lead.org_id, lead.id
         "#,
     )
     .bind(org)
     .bind(after.unwrap_or(LeadId::nil()))
     .bind(until)
+    .bind(due)
     .persistent(false)
     .fetch_all(db)
     .await
@@ -181,7 +185,7 @@ pub struct Run<'a> {
 /// Keeps the scores and shows them on their leads; answers which leads took theirs.
 ///
 /// A lead that was scored at the run's nominal time or later keeps what it has: the latest score stays the one shown, and a
-/// run that is done again changes nothing.
+/// run that is done again changes nothing. So does one that was closed or deleted since it was read.
 ///
 /// Leads are found by their ids: the join alone reads all leads there are for each stretch.
 pub async fn insert(
@@ -203,6 +207,7 @@ pub async fn insert(
                 score_hash = given.hash, score_updated_at = $5
             FROM given
             WHERE leads.org_id = $1 AND leads.id = given.lead_id AND leads.id = ANY($6)
+                AND leads.is_open AND leads.deleted_at IS NULL
                 AND (leads.score_updated_at IS NULL OR leads.score_updated_at < $5)
             RETURNING leads.id
         ), kept AS (
@@ -245,12 +250,61 @@ pub async fn touch(
     sqlx::query(
         r#"
         UPDATE leads SET score_updated_at = $3
-        WHERE org_id = $1 AND id = ANY($2) AND (score_updated_at IS NULL OR score_updated_at < $3)
+        WHERE org_id = $1 AND id = ANY($2) AND is_open AND deleted_at IS NULL
+            AND (score_updated_at IS NULL OR score_updated_at < $3)
         "#,
     )
     .bind(org)
     .bind(leads)
     .bind(due)
+    .persistent(false)
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// Those of `leads` that marketing does not hold ready yet, with their statuses, held until the transaction ends.
+pub async fn lock_unqualified(
+    db: &mut PgConnection,
+    org: OrgId,
+    leads: &[LeadId],
+) -> sqlx::Result<Vec<(LeadId, Status)>> {
+    sqlx::query_as(
+        r#"
+        SELECT id, status FROM leads
+        WHERE org_id = $1 AND id = ANY($2) AND mql_at IS NULL AND deleted_at IS NULL
+        ORDER BY id
+        FOR NO KEY UPDATE
+        "#,
+    )
+    .bind(org)
+    .bind(leads)
+    .persistent(false)
+    .fetch_all(db)
+    .await
+}
+
+/// Marketing holds these locked leads ready from now on, each in the status it has then.
+pub async fn qualify(
+    db: &mut PgConnection,
+    org: OrgId,
+    leads: &[(LeadId, Status)],
+    at: Timestamp,
+) -> sqlx::Result<()> {
+    let (ids, statuses): (Vec<_>, Vec<_>) = leads.iter().copied().unzip();
+    sqlx::query(
+        r#"
+        UPDATE leads SET mql_at = $2, status = given.status,
+            status_changed_at = CASE WHEN leads.status = given.status THEN leads.status_changed_at ELSE $2 END,
+            version = version + 1
+        FROM unnest($3::uuid[], $4::text[]) AS given (lead_id, status)
+        WHERE leads.org_id = $1 AND leads.id = given.lead_id AND leads.id = ANY($3)
+        "#,
+    )
+    .bind(org)
+    .bind(at)
+    .bind(ids)
+    .bind(statuses)
     .persistent(false)
     .execute(db)
     .await?;

@@ -26,6 +26,19 @@ pub async fn find_active_profile(
     .await
 }
 
+/// Whether the org is served and has a profile that scores.
+pub async fn is_scored(db: &mut PgConnection, org: OrgId) -> sqlx::Result<bool> {
+    sqlx::query_scalar(
+        r#"
+        SELECT EXISTS (SELECT FROM orgs WHERE id = $1 AND status = 'active')
+            AND EXISTS (SELECT FROM scoring_profiles WHERE org_id = $1 AND is_active)
+        "#,
+    )
+    .bind(org)
+    .fetch_one(db)
+    .await
+}
+
 /// Keeps a new version and lets it score from now on; the one before stays for the record.
 pub async fn activate_profile(
     db: &mut PgConnection,
