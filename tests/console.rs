@@ -10,6 +10,7 @@ mod leads;
 mod lengths;
 mod live;
 pub(crate) mod ops;
+mod overloaded;
 
 use axum::body::Body;
 use axum::http::{Method, Request, Response, StatusCode, header};
