@@ -2,6 +2,7 @@
 
 mod bell;
 mod called_off;
+mod chosen;
 mod closing;
 mod door;
 mod followed;
