@@ -30,12 +30,46 @@ fn verb(text: &str) -> Option<Verb> {
     })
 }
 
-/// What the page says when it is done.
-fn done_word(verb: Verb) -> &'static str {
-    match verb {
-        Verb::Retry => "retried",
-        Verb::Cancel => "cancelled",
-        Verb::Delete => "deleted",
+/// What became of the jobs that were chosen.
+#[derive(Debug, Default)]
+struct Tally {
+    retried: u32,
+    hastened: u32,
+    cancelled: u32,
+    stopping: u32,
+    deleted: u32,
+    unmoved: u32,
+}
+
+impl Tally {
+    fn add(&mut self, done: Done) {
+        *match done {
+            Done::Retried(_) => &mut self.retried,
+            Done::Hastened => &mut self.hastened,
+            Done::Cancelled => &mut self.cancelled,
+            Done::Cancelling => &mut self.stopping,
+            Done::Deleted => &mut self.deleted,
+        } += 1;
+    }
+
+    /// The words that the next page says it by.
+    fn said(&self) -> String {
+        let all = [
+            ("retried", self.retried),
+            ("hastened", self.hastened),
+            ("cancelled", self.cancelled),
+            ("stopping", self.stopping),
+            ("deleted", self.deleted),
+        ];
+        let done = all.iter().filter(|(_, count)| *count > 0);
+        let mut words: Vec<String> = done.map(|(word, count)| format!("{word}.{count}")).collect();
+        if words.is_empty() {
+            return "nothing".into();
+        }
+        if self.unmoved > 0 {
+            words.push(format!("unmoved.{}", self.unmoved));
+        }
+        words.join(",")
     }
 }
 
@@ -76,21 +110,24 @@ pub(super) async fn act(State(app): State<App>, posted: Posted) -> Result<Respon
         reason,
     };
 
-    let mut done: u32 = 0;
+    let mut tally = Tally::default();
     let mut unmoved = None;
     let mut broken = None;
     for id in &chosen {
         match order.carry_out(*id).await {
-            Ok(_) => done += 1,
+            Ok(done) => tally.add(done),
             Err(Unmoved::Database(error)) => {
                 broken = Some(error);
                 break;
             }
-            Err(other) => unmoved = Some(other),
+            Err(other) => {
+                tally.unmoved += 1;
+                unmoved = Some(other);
+            }
         }
     }
     // Whoever runs one that is called off hears of it at once.
-    if done > 0 && verb != Verb::Delete {
+    if verb != Verb::Delete {
         app.wake.notify();
     }
     if let Some(error) = broken {
@@ -100,10 +137,6 @@ pub(super) async fn act(State(app): State<App>, posted: Posted) -> Result<Respon
     if let (Some(unmoved), [_]) = (unmoved, chosen.as_slice()) {
         return Err(Refused::from(unmoved).into());
     }
-    let said = match done {
-        0 => "nothing".to_owned(),
-        done => format!("{}.{done}", done_word(verb)),
-    };
     // What was deleted has no page to go back to.
     let sent = fields.text("back");
     let is_gone = |id: &i64| verb == Verb::Delete && sent == format!("{PATH}/{id}");
@@ -112,7 +145,7 @@ pub(super) async fn act(State(app): State<App>, posted: Posted) -> Result<Respon
     } else {
         sent
     };
-    Ok(Redirect::to(&back(sent, PATH, &said)).into_response())
+    Ok(Redirect::to(&back(sent, PATH, &tally.said())).into_response())
 }
 
 /// What somebody wants done to each of the jobs that they chose.
