@@ -62,7 +62,9 @@ impl Tally {
             ("deleted", self.deleted),
         ];
         let done = all.iter().filter(|(_, count)| *count > 0);
-        let mut words: Vec<String> = done.map(|(word, count)| format!("{word}.{count}")).collect();
+        let mut words: Vec<String> = done
+            .map(|(word, count)| format!("{word}.{count}"))
+            .collect();
         if words.is_empty() {
             return "nothing".into();
         }
