@@ -83,6 +83,15 @@ impl Page {
     }
 }
 
+impl Page {
+    /// Waits until no more is to come, whatever is told before.
+    async fn ends(mut self) {
+        let end = async { while self.body.frame().await.is_some() {} };
+        let ended = tokio::time::timeout(PATIENCE, end).await;
+        ended.expect("the page should be told no more");
+    }
+}
+
 /// A lead comes in and is told of.
 async fn lead(world: &World, name: &str) {
     let input = json!({"orgId": world.org().await, "firstName": name, "lastName": "Smith", "source": "website",
@@ -147,4 +156,54 @@ async fn nobody_hears_without_being_signed_in() {
     assert_eq!(response.status(), StatusCode::SEE_OTHER);
     let to = response.headers()[header::LOCATION].to_str().unwrap();
     assert!(to.starts_with("/sign-in?"), "{to}");
+}
+
+#[tokio::test]
+async fn a_page_hears_no_more_once_its_person_is_signed_out_or_shut_out() {
+    let world = World::new().await;
+    let org = world.org().await;
+    let ada = world.member(org, "Ada", Role::Owner).await;
+    let signed_out = world.browser("ada@example.test").await;
+    let shut_out = world.browser("ada@example.test").await;
+    let mut first = Page::open(&signed_out, None).await;
+    let mut second = Page::open(&shut_out, None).await;
+    first.next().await;
+    second.next().await;
+
+    let out = signed_out.post("/sign-out", &[]).await;
+    assert_eq!(out.status, StatusCode::SEE_OTHER);
+    lead(&world, "jane").await;
+    first.ends().await;
+    assert_eq!(second.next().await.data["unread"], 1);
+
+    let mut tx = world.db.platform().await.unwrap();
+    sqlx::query("UPDATE users SET disabled_at = now() WHERE id = $1")
+        .bind(ada.user)
+        .execute(&mut *tx)
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+    lead(&world, "joan").await;
+    second.ends().await;
+}
+
+#[tokio::test]
+async fn a_page_that_opens_its_stream_anew_is_told_what_it_missed() {
+    let world = World::new().await;
+    let org = world.org().await;
+    world.member(org, "Ada", Role::Owner).await;
+    let browser = world.browser("ada@example.test").await;
+    lead(&world, "jane").await;
+    let mut page = Page::open(&browser, None).await;
+    let told = page.next().await;
+    assert_eq!(told.data, json!({"unread": 1, "news": []}));
+    drop(page);
+
+    lead(&world, "joan").await;
+    let anew = format!("{STREAM}?last={}", told.id);
+    let mut page = Page::open_at(&anew, &browser, None).await;
+    let missed = page.next().await;
+    let news = missed.data["news"].as_array().unwrap();
+    assert_eq!(news.len(), 1, "{news:?}");
+    assert!(news[0]["title"].as_str().unwrap().contains("joan"));
 }

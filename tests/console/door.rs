@@ -6,6 +6,7 @@ use chrono::TimeDelta;
 use domain::member::Role;
 
 use super::assert_labelled;
+use super::bell::Page;
 use crate::harness::World;
 
 #[tokio::test]
@@ -132,6 +133,33 @@ async fn a_link_and_a_session_end_with_time() {
         StatusCode::SEE_OTHER,
         "two weeks are the most"
     );
+}
+
+/// What an open page fetches by itself is no sign that somebody is there.
+#[tokio::test]
+async fn a_browser_that_is_only_left_open_is_signed_out() {
+    let world = World::new().await;
+    world.rep("Ada").await;
+    for (header, value) in [("sec-fetch-mode", "cors"), ("x-leadmill-script", "1")] {
+        let browser = world.browser("ada@example.test").await;
+        let ask = async |name: &'static str, value: &'static str| {
+            let request = Request::get("/dashboard/crm/leads")
+                .header(header::COOKIE, &browser.cookie)
+                .header(name, value)
+                .body(Body::empty())
+                .unwrap();
+            world.send(request).await.status()
+        };
+        for _ in 0..2 {
+            world.clock.advance(TimeDelta::hours(11));
+            assert_eq!(ask("sec-fetch-mode", "navigate").await, 200, "in use");
+        }
+        world.clock.advance(TimeDelta::hours(11));
+        assert_eq!(ask(header, value).await, 200, "{header}");
+        Page::open(&browser, None).await.next().await;
+        world.clock.advance(TimeDelta::hours(2));
+        assert_eq!(ask("sec-fetch-mode", "navigate").await, 303, "{header}");
+    }
 }
 
 #[tokio::test]
