@@ -80,15 +80,3 @@ async fn begin(sight: Sight, app: &App, session: &Session) -> sqlx::Result<Tx> {
         Some(_) => session.begin(app).await,
     }
 }
-
-/// What a question found, unless the database gave up on it for taking too long.
-fn in_time<T>(found: sqlx::Result<T>) -> sqlx::Result<Option<T>> {
-    const QUERY_CANCELED: &str = "57014";
-    match found {
-        Ok(found) => Ok(Some(found)),
-        Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some(QUERY_CANCELED) => {
-            Ok(None)
-        }
-        Err(error) => Err(error),
-    }
-}

@@ -8,10 +8,10 @@ use serde::Serialize;
 
 use super::act::reason;
 use super::row::Reader;
-use super::{begin, in_time, sight_of};
+use super::{begin, sight_of};
 use crate::app::App;
 use crate::commands::query::Parameters;
-use crate::commands::{Refused, ops};
+use crate::commands::{Refused, in_time, ops};
 use crate::console::Failed;
 use crate::console::frame::{Frame, address, back, without};
 use crate::console::moment::Moment;

@@ -7,9 +7,9 @@ use queue::admin::{self, DeadFilter, FailureRow, Rate, Redrive};
 use serde::Serialize;
 
 use super::row::Reader;
-use super::{begin, in_time, sight_of};
+use super::{begin, sight_of};
 use crate::app::App;
-use crate::commands::{Refused, ops};
+use crate::commands::{Refused, in_time, ops};
 use crate::console::Failed;
 use crate::console::frame::{Frame, back};
 use crate::console::moment::Moment;

@@ -8,8 +8,9 @@ use serde::Serialize;
 
 use super::filter::{Asked, Filters, PATH};
 use super::row::{Reader, Row};
-use super::{begin, in_time, sight_of};
+use super::{begin, sight_of};
 use crate::app::App;
+use crate::commands::in_time;
 use crate::console::Failed;
 use crate::console::frame::{Frame, address, without};
 use crate::web::cursor;
