@@ -12,6 +12,7 @@ mod lengths;
 mod live;
 pub(crate) mod ops;
 mod overloaded;
+mod refused;
 
 use axum::body::Body;
 use axum::http::{Method, Request, Response, StatusCode, header};

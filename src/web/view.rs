@@ -111,7 +111,9 @@ impl Views {
             Ok(html) => html,
             Err(error) => {
                 error!("Page {name} could not be rendered: {error:#}");
-                return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+                // Plain text is given the shape of a page, unless it is that page which cannot be rendered.
+                let told = "Something went wrong here.";
+                return (StatusCode::INTERNAL_SERVER_ERROR, told).into_response();
             }
         };
         let headers = [
