@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::http::{Request, StatusCode, header};
+use axum::http::{Method, Request, StatusCode, header};
 use domain::member::Role;
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
@@ -206,4 +206,36 @@ async fn a_page_that_opens_its_stream_anew_is_told_what_it_missed() {
     let news = missed.data["news"].as_array().unwrap();
     assert_eq!(news.len(), 1, "{news:?}");
     assert!(news[0]["title"].as_str().unwrap().contains("joan"));
+}
+
+#[tokio::test]
+async fn what_a_program_marks_as_read_is_counted_no_more() {
+    let world = World::new().await;
+    let org = world.org().await;
+    let ada = world.member(org, "Ada", Role::Owner).await.user;
+    let key = crate::api::key(&world, org, &["leads:read"], Some(ada)).await;
+    lead(&world, "jane").await;
+    lead(&world, "joan").await;
+    let browser = world.browser("ada@example.test").await;
+    let mut page = Page::open(&browser, None).await;
+    assert_eq!(page.next().await.data["unread"], 2);
+    let mut tx = world.db.org(org).await.unwrap();
+    let ids: Vec<uuid::Uuid> =
+        sqlx::query_scalar("SELECT id FROM notifications WHERE read_at IS NULL")
+            .fetch_all(&mut *tx)
+            .await
+            .unwrap();
+    drop(tx);
+
+    let path = format!("/api/v1/notifications/{}/read", ids[0]);
+    let read = crate::api::request(Method::POST, &path, &key);
+    assert_eq!(world.send(read).await.status(), StatusCode::OK);
+    assert_eq!(page.next().await.data["unread"], 1);
+
+    let mut read = crate::api::request(Method::POST, "/api/trpc/crm.notifications.markRead", &key);
+    let headers = read.headers_mut();
+    headers.insert(header::CONTENT_TYPE, "application/json".parse().unwrap());
+    *read.body_mut() = Body::from(json!({"id": ids[1]}).to_string());
+    assert_eq!(world.send(read).await.status(), StatusCode::OK);
+    assert_eq!(page.next().await.data["unread"], 0);
 }
