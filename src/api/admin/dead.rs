@@ -123,6 +123,7 @@ async fn list(
         queue: given.text("queue"),
         lane: sight.lane.or(org),
         since: given.instant("since"),
+        until: None,
     };
     given.finish()?;
     let mut tx = caller.begin(&app).await?;
@@ -154,6 +155,7 @@ async fn redrive(
         queue: asked.queue,
         lane: asked.org,
         since: asked.since,
+        until: None,
     };
     let filter = meant(filter, asked.all, sight)?;
     let mut tx = caller.begin(&app).await?;
@@ -199,6 +201,7 @@ async fn forget(
         queue: asked.queue,
         lane: asked.org,
         since: asked.since,
+        until: None,
     };
     let filter = meant(filter, asked.all, sight)?;
     let mut tx = caller.begin(&app).await?;
