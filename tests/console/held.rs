@@ -114,6 +114,10 @@ async fn dead_letters_of_one_cause_run_again_and_only_ones_own() {
             "x",
             "fingerprint: Must be the fingerprint of a cause",
         ),
+        ("max_running", "", "limits: Type at least one limit"),
+        ("max_running", "few", "max_running: Must be a number"),
+        ("turns", "often", "turns: Must be true or false"),
+        ("burst", "3", "burst: Has no meaning without a rate"),
         ("rate", "fast", "rate: `fast` is no rate"),
     ] {
         let mut fields = fields;
@@ -207,13 +211,19 @@ async fn limits_are_set_paused_resumed_and_cleared_by_buttons() {
         ("scope", "pool", "scope: `pool` is none of queue"),
         ("name", "", "name: Must have 1 to 1000 bytes"),
         ("max_running", "0", "max_running: Must be at least 1"),
+        ("max_running", "", "limits: Type at least one limit"),
+        ("max_running", "few", "max_running: Must be a number"),
+        ("turns", "often", "turns: Must be true or false"),
+        ("burst", "3", "burst: Has no meaning without a rate"),
         ("rate", "fast", "rate: `fast` is no rate"),
     ] {
         let mut fields = [
             ("verb", "set"),
             ("scope", "queue"),
             ("name", "mail"),
-            ("max_running", ""),
+            ("max_running", "5"),
+            ("burst", ""),
+            ("turns", ""),
             ("rate", ""),
         ];
         fields.iter_mut().find(|pair| pair.0 == field).unwrap().1 = value;
@@ -221,6 +231,51 @@ async fn limits_are_set_paused_resumed_and_cleared_by_buttons() {
         assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY, "{field}");
         assert!(wrong.words().contains(said), "{}", wrong.words());
     }
+}
+
+#[tokio::test]
+async fn one_limit_is_set_or_taken_away_and_the_others_stay() {
+    let world = World::new().await;
+    let org = world.org().await;
+    let browser = operator(&world).await;
+    assert_labelled(&browser.get("/ops/limits").await);
+    let set = async |more: &[(&str, &str)]| {
+        let fields = [("verb", "set"), ("scope", "queue"), ("name", "mail")];
+        let fields = [&fields[..], more].concat();
+        let done = browser.post("/ops/limits/act", &fields).await;
+        assert_eq!(
+            done.location,
+            "/ops/limits?said=limited",
+            "{}",
+            done.words()
+        );
+        let page = browser.get(&done.location).await;
+        page.words().replace("&#x2f;", "/")
+    };
+    let all = set(&[
+        ("max_running", "20"),
+        ("lane_running", "2"),
+        ("key_running", "1"),
+        ("turns", "true"),
+        ("rate", "100/min"),
+        ("burst", "7"),
+    ]);
+    let all = all.await;
+    let shown = "queue mail 20 2 in turns 1 100/min 7 at once after a rest";
+    assert!(all.contains(shown), "{all}");
+    let fewer = set(&[
+        ("lane_running", "none"),
+        ("turns", "false"),
+        ("rate", "none"),
+    ])
+    .await;
+    assert!(fewer.contains("queue mail 20 – 1 –"), "{fewer}");
+
+    // Nothing is written down of what changes nothing.
+    let fields = [("verb", "set"), ("scope", "queue"), ("name", "mail")];
+    let nothing = browser.post("/ops/limits/act", &fields).await;
+    assert_eq!(nothing.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(audited(&world, org).await, ["limits.change"; 2]);
 }
 
 #[tokio::test]
