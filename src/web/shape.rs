@@ -26,6 +26,8 @@ pub async fn shape(State(views): State<Views>, request: Request, next: Next) -> 
         .get(header::CONTENT_TYPE)
         .and_then(|kind| kind.to_str().ok())
         .unwrap_or_default();
+    // Whatever it says, a browser shows it.
+    let says_nothing = kind.is_empty();
     let own = kind.starts_with("application/") || kind.starts_with("text/html");
     if own || !(status.is_client_error() || status.is_server_error()) {
         return response;
@@ -39,8 +41,8 @@ pub async fn shape(State(views): State<Views>, request: Request, next: Next) -> 
             Some(told) => problem.detail(told).into_response(),
             None => problem.into_response(),
         }
-    } else if is_page {
-        let told = what_happened(status).unwrap_or("This cannot be answered.");
+    } else if is_page && says_nothing {
+        let told = what_happened(status).unwrap_or("This cannot be answered");
         let page = ProblemPage::new(status, format!("{told}."));
         page.at(&path, None, status).fill(&views, status)
     } else {

@@ -111,9 +111,7 @@ impl Views {
             Ok(html) => html,
             Err(error) => {
                 error!("Page {name} could not be rendered: {error:#}");
-                // Plain text is given the shape of a page, unless it is that page which cannot be rendered.
-                let told = "Something went wrong here.";
-                return (StatusCode::INTERNAL_SERVER_ERROR, told).into_response();
+                return StatusCode::INTERNAL_SERVER_ERROR.into_response();
             }
         };
         let headers = [
