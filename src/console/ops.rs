@@ -22,6 +22,7 @@ use domain::store::Tx;
 use crate::app::App;
 use crate::commands::Refused;
 use crate::commands::ops::Sight;
+use crate::console::frame::Frame;
 use crate::console::signed_in::may_operate;
 use crate::web::session::Session;
 
@@ -79,4 +80,18 @@ async fn begin(sight: Sight, app: &App, session: &Session) -> sqlx::Result<Tx> {
         None => app.db.platform().await,
         Some(_) => session.begin(app).await,
     }
+}
+
+/// The frame of a page, by its title and place in the menu, and a transaction that sees what the page tells.
+async fn open(
+    sight: Sight,
+    app: &App,
+    session: &Session,
+    (title, place): (impl Into<String>, &'static str),
+    query: &str,
+) -> Result<(Frame, Tx), Refused> {
+    let mut tx = session.begin(app).await?;
+    let frame = Frame::new(&mut tx, session, title, place, query).await?;
+    drop(tx);
+    Ok((frame, begin(sight, app, session).await?))
 }

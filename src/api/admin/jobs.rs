@@ -91,7 +91,6 @@ async fn list(
         kind: given.text("kind"),
         state: given.text("state"),
         lane: sight.lane.or(org),
-        since: None,
         limit: i64::try_from(given.limit()).ok(),
     };
     given.finish()?;

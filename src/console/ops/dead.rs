@@ -7,7 +7,7 @@ use queue::admin::{self, DeadFilter, FailureRow, Rate, Redrive};
 use serde::Serialize;
 
 use super::row::Reader;
-use super::{begin, sight_of};
+use super::{open, sight_of};
 use crate::app::App;
 use crate::commands::{Refused, in_time, ops};
 use crate::console::Failed;
@@ -46,11 +46,8 @@ pub(super) async fn list(
 ) -> Result<Response, Failed> {
     let sight = sight_of(&session)?;
     let query = query.unwrap_or_default();
-    let mut tx = session.begin(&app).await?;
-    let frame = Frame::new(&mut tx, &session, "Dead letters", "dead", &query).await?;
-    drop(tx);
-
-    let mut tx = begin(sight, &app, &session).await?;
+    let about = ("Dead letters", "dead");
+    let (frame, mut tx) = open(sight, &app, &session, about, &query).await?;
     let filter = DeadFilter {
         lane: sight.lane,
         ..DeadFilter::default()

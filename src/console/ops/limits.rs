@@ -7,7 +7,7 @@ use queue::admin::{self, Limits, LimitsChange, Rate, Rule, Scope};
 use serde::Serialize;
 
 use super::row::Reader;
-use super::{begin, sight_of};
+use super::{open, sight_of};
 use crate::app::App;
 use crate::commands::{Refused, ops};
 use crate::console::Failed;
@@ -53,11 +53,8 @@ pub(super) async fn list(
     let sight = sight_of(&session)?;
     sight.need_whole()?;
     let query = query.unwrap_or_default();
-    let mut tx = session.begin(&app).await?;
-    let frame = Frame::new(&mut tx, &session, "Limits", "limits", &query).await?;
-    drop(tx);
-
-    let mut tx = begin(sight, &app, &session).await?;
+    let about = ("Limits", "limits");
+    let (frame, mut tx) = open(sight, &app, &session, about, &query).await?;
     let rules = admin::rules(&mut tx).await?;
     let lanes = rules.iter().filter(|rule| rule.scope == Scope::Lane);
     let lanes = lanes.filter_map(|rule| rule.name.parse().ok());

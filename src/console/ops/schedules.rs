@@ -7,7 +7,7 @@ use queue::admin::{self, ScheduleRow};
 use serde::Serialize;
 
 use super::row::Reader;
-use super::{begin, sight_of};
+use super::{open, sight_of};
 use crate::app::App;
 use crate::commands::{Refused, ops};
 use crate::console::Failed;
@@ -58,11 +58,8 @@ pub(super) async fn list(
     let sight = sight_of(&session)?;
     sight.need_whole()?;
     let query = query.unwrap_or_default();
-    let mut tx = session.begin(&app).await?;
-    let frame = Frame::new(&mut tx, &session, "Schedules", "schedules", &query).await?;
-    drop(tx);
-
-    let mut tx = begin(sight, &app, &session).await?;
+    let about = ("Schedules", "schedules");
+    let (frame, mut tx) = open(sight, &app, &session, about, &query).await?;
     let rows = admin::schedules(&mut tx).await?;
     let reader = Reader::new(&mut tx, app.clock.now(), session.zone, [].into_iter()).await?;
     let schedules = rows.into_iter().map(|row| Schedule::of(row, &reader));
