@@ -176,13 +176,7 @@ async fn a_page_hears_no_more_once_its_person_is_signed_out_or_shut_out() {
     first.ends().await;
     assert_eq!(second.next().await.data["unread"], 1);
 
-    let mut tx = world.db.platform().await.unwrap();
-    sqlx::query("UPDATE users SET disabled_at = now() WHERE id = $1")
-        .bind(ada.user)
-        .execute(&mut *tx)
-        .await
-        .unwrap();
-    tx.commit().await.unwrap();
+    world.shut_out(ada.user).await;
     lead(&world, "joan").await;
     second.ends().await;
 }

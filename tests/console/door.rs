@@ -233,13 +233,7 @@ async fn a_closed_account_and_one_without_an_org_do_not_get_in() {
     let ada = world.member(org, "Ada", Role::Owner).await;
     let browser = world.browser("ada@example.test").await;
     let link = world.link("ada@example.test").await;
-    let mut tx = world.db.platform().await.unwrap();
-    sqlx::query("UPDATE users SET disabled_at = now() WHERE id = $1")
-        .bind(ada.user)
-        .execute(&mut *tx)
-        .await
-        .unwrap();
-    tx.commit().await.unwrap();
+    world.shut_out(ada.user).await;
 
     assert_eq!(
         browser.get("/dashboard/crm").await.status,
