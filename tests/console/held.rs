@@ -114,10 +114,6 @@ async fn dead_letters_of_one_cause_run_again_and_only_ones_own() {
             "x",
             "fingerprint: Must be the fingerprint of a cause",
         ),
-        ("max_running", "", "limits: Type at least one limit"),
-        ("max_running", "few", "max_running: Must be a number"),
-        ("turns", "often", "turns: Must be true or false"),
-        ("burst", "3", "burst: Has no meaning without a rate"),
         ("rate", "fast", "rate: `fast` is no rate"),
     ] {
         let mut fields = fields;
