@@ -237,6 +237,7 @@ fn said_of_one(word: &str) -> Option<String> {
         "forgotten" => format!("Removed {} for good.", counted("dead letter")),
         "filled" if count == 0 => "Every tick of that time had fired already.".into(),
         "filled" => format!("Fired {}.", counted("missed tick")),
+        "schedule_forgotten" => "The schedule is forgotten.".into(),
         "fired" => "Fired once; the plan goes on beside it.".into(),
         "nothing" => "Nothing was done: none of the chosen jobs could be.".into(),
         "signed_out" => "You are signed out.".into(),

@@ -322,3 +322,65 @@ async fn schedules_are_paused_resumed_and_run_by_buttons() {
         StatusCode::NOT_FOUND
     );
 }
+
+#[tokio::test]
+async fn a_schedule_that_no_program_has_any_more_is_told_and_forgotten() {
+    let world = World::new().await;
+    let org = world.org().await;
+    let browser = operator(&world).await;
+    Ticker::new(jobs::schedules())
+        .unwrap()
+        .define(&world.pool)
+        .await
+        .unwrap();
+    sqlx::raw_sql(
+        r#"
+        INSERT INTO queue.schedule (name, cadence, zone, described, catch_up, next_due)
+        SELECT 'sweep_old', cadence, zone, described, catch_up, now() - interval '9 days'
+        FROM queue.schedule WHERE name = 'refresh_scores';
+        INSERT INTO queue.node (host, pid, version, queues, kinds, schedules, lease_until)
+        VALUES ('old', 1, '1', '{}', '{}', '{sweep_old}', now() + interval '1 hour')
+        "#,
+    )
+    .execute(&world.pool)
+    .await
+    .unwrap();
+    let forget = async |name: &str| {
+        let fields = [("verb", "forget"), ("name", name)];
+        browser.post("/ops/schedules/act", &fields).await
+    };
+    let gone = "No program runs the schedule sweep_old any more; forget it";
+
+    // An older program that still runs has it.
+    let now = browser.get("/ops").await.words();
+    assert!(
+        now.contains("The schedule sweep_old is late by 9 d"),
+        "{now}"
+    );
+    let refused = forget("sweep_old").await;
+    assert_eq!(refused.status, StatusCode::CONFLICT);
+    let why = "The schedule sweep_old is in a program that runs";
+    assert!(refused.words().contains(why), "{}", refused.words());
+
+    sqlx::query("UPDATE queue.node SET lease_until = now()")
+        .execute(&world.pool)
+        .await
+        .unwrap();
+    let now = browser.get("/ops").await.words();
+    assert!(now.contains(gone) && !now.contains("late by"), "{now}");
+    let page = browser.get("/ops/schedules").await;
+    assert_labelled(&page);
+    let words = page.words();
+    assert!(words.contains("sweep_old no program runs it any more"));
+    assert!(words.contains("Forget sweep_old") && !words.contains("Forget refresh_scores"));
+    // This program has its own, whether it runs or not.
+    assert_eq!(forget("refresh_scores").await.status, StatusCode::CONFLICT);
+    assert_eq!(forget("nightly").await.status, StatusCode::NOT_FOUND);
+    let done = forget("sweep_old").await;
+    assert_eq!(done.location, "/ops/schedules?said=schedule_forgotten");
+    let after = browser.get(&done.location).await.words();
+    assert!(after.contains("The schedule is forgotten."), "{after}");
+    assert!(!after.contains("sweep_old"), "{after}");
+    assert!(!browser.get("/ops").await.words().contains(gone));
+    assert_eq!(audited(&world, org).await, ["schedule.forget"]);
+}

@@ -6,6 +6,7 @@ use queue::admin::{
 use serde::Serialize;
 
 use super::filter::PATH;
+use super::schedules::{PATH as SCHEDULES, is_gone};
 use crate::console::moment::span;
 
 /// How long a ready job may wait.
@@ -171,6 +172,13 @@ fn of_queue(queue: &QueueRow) -> Option<Alarm> {
 
 fn of_schedule(schedule: &ScheduleRow) -> Option<Alarm> {
     let name = &schedule.name;
+    if is_gone(schedule) {
+        return Some(Alarm {
+            bad: false,
+            text: format!("No program runs the schedule {name} any more; forget it"),
+            url: SCHEDULES.into(),
+        });
+    }
     let text = match schedule.overdue_seconds {
         Some(late) if late > LATE => format!("The schedule {name} is late by {}", span(late)),
         _ if schedule.missed == 1 => format!("The schedule {name} missed a tick"),
