@@ -7,4 +7,4 @@ pub mod leads;
 pub mod ops;
 pub mod query;
 
-pub use error::Refused;
+pub use error::{Refused, in_time, narrow_enough};

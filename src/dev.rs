@@ -124,7 +124,7 @@ pub async fn run(mut config: Config, settings: Settings, views: Views, stop: Sto
 /// Everything that `leadmill serve` answers, and what stands for the outside world.
 fn router(app: App, sink: smtp::Sink) -> Router {
     let outside = mailbox::router(sink).merge(provider::router());
-    let outside = layers::around(outside, &app.config.http).with_state(app.clone());
+    let outside = layers::around(outside, &app.config.http, &app.views).with_state(app.clone());
     serve::router(app).merge(outside)
 }
 

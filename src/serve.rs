@@ -33,7 +33,7 @@ pub fn router(app: App) -> Router {
         routes = routes.merge(metrics());
     }
     let routes = routes.fallback(not_found);
-    layers::around(routes, &app.config.http).with_state(app)
+    layers::around(routes, &app.config.http, &app.views).with_state(app)
 }
 
 /// `/healthz` and `/readyz`, the same for every role.

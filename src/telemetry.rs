@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 use anyhow::{Context, Result};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::prelude::*;
 
 use crate::config::{Log, LogFormat};
@@ -46,13 +47,19 @@ pub fn start(log: &Log) -> Result<()> {
     Ok(())
 }
 
-/// The filter, and of the library under our workers only what is wrong with them, unless the filter says otherwise: the
-/// start and end of its parts are told by our own lines.
+/// The filter, and of the library under our workers only what is wrong with them, unless the filter says otherwise or lets even
+/// less through: the start and end of its parts are told by our own lines.
 fn of_interest(filter: &str) -> String {
     let says_otherwise = [queue::UNDERNEATH, "debug", "trace"]
         .iter()
         .any(|word| filter.contains(word));
-    if says_otherwise || filter.trim().is_empty() {
+    // What holds for whatever is not named.
+    let parts = filter.split(',').rev();
+    let rest = parts
+        .filter_map(|part| part.trim().parse::<LevelFilter>().ok())
+        .next();
+    let is_stricter = rest.is_none_or(|rest| rest < LevelFilter::WARN);
+    if says_otherwise || is_stricter {
         filter.to_owned()
     } else {
         format!("{filter},{}=warn", queue::UNDERNEATH)
@@ -80,4 +87,30 @@ pub fn metrics() -> String {
             handle.render()
         })
         .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::of_interest;
+
+    #[test]
+    fn a_filter_is_never_made_to_let_more_through() {
+        let own = format!("info,{}=info", queue::UNDERNEATH);
+        for kept in [
+            "",
+            "off",
+            "error",
+            "ERROR",
+            "error,leadmill=info",
+            "leadmill=info",
+            "debug",
+            &own,
+        ] {
+            assert_eq!(of_interest(kept), kept);
+        }
+        for cut in ["info", "warn", "WARN", "leadmill=warn, info"] {
+            let less = format!("{cut},{}=warn", queue::UNDERNEATH);
+            assert_eq!(of_interest(cut), less);
+        }
+    }
 }

@@ -9,6 +9,7 @@ pub mod form;
 pub mod layers;
 pub mod outage;
 pub mod problem;
+pub mod problem_page;
 pub mod rate_limit;
 pub mod secrets;
 pub mod session;

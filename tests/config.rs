@@ -226,3 +226,14 @@ fn secrets_are_never_shown() {
         "{shown}"
     );
 }
+
+#[test]
+fn a_length_of_time_stays_within_the_calendar() {
+    let far = "must be at most ten years; write a length of time such as 30s or 12h";
+    for key in ["session_idle", "session_lifetime"] {
+        let told = mistakes(&format!("[console]\n{key} = \"9999999999h\"\n"), &[], &[]);
+        assert!(told.contains(key) && told.contains(far), "{told}");
+        let fine = mistakes(&format!("[console]\n{key} = \"87600h\"\n"), &[], &[]);
+        assert!(!fine.contains(key), "{fine}");
+    }
+}

@@ -2,6 +2,7 @@
 
 mod bell;
 mod called_off;
+mod chosen;
 mod closing;
 mod door;
 mod followed;
@@ -10,6 +11,8 @@ mod leads;
 mod lengths;
 mod live;
 pub(crate) mod ops;
+mod overloaded;
+mod refused;
 
 use axum::body::Body;
 use axum::http::{Method, Request, Response, StatusCode, header};

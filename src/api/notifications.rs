@@ -78,6 +78,7 @@ async fn read(
     let news = bell::mark_read(&mut tx, caller.org, user, id, app.clock.now()).await;
     let news = news.map_err(Refused::from)?.ok_or_else(missing)?;
     tx.commit().await.map_err(Refused::from)?;
+    app.bells.news(caller.org, user).await;
     Ok(Json(news.into()))
 }
 

@@ -105,6 +105,7 @@ impl Which {
             queue: self.queue,
             lane: self.org,
             since: self.since,
+            until: None,
         }
     }
 

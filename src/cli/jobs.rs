@@ -122,7 +122,6 @@ async fn ls(args: Ls, db: &mut PgConnection) -> Result<(), Failure> {
         kind: args.kind,
         state: args.state,
         lane: args.org,
-        since: None,
         limit: Some(args.limit),
     };
     let listing = admin::list(db, &filter, after)

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use queue::admin::{self, BackfillError, ResumeError};
+use queue::admin::{self, BackfillError, ForgetError, ResumeError};
 use queue::schedule::Schedule;
 use serde_json::json;
 use sqlx::PgConnection;
@@ -47,6 +47,11 @@ enum Command {
     /// Asked for again, it fires nothing again. All ticks of the span are written in one transaction, up to now and up to 10,000;
     /// what is due later stays with the plan.
     Backfill(Backfill),
+    /// Forget one that no program has any more
+    ///
+    /// A schedule that was taken out of the program stays in the list, late for ever, until it is forgotten. One that a program
+    /// which runs still has is refused.
+    Forget(Subject),
 }
 
 #[derive(Debug, clap::Args)]
@@ -79,6 +84,7 @@ pub(super) async fn run(args: Args, config: Arc<Config>) -> Result<(), Failure> 
         Command::Resume(subject) => resume(&subject.name, format, &mut db).await,
         Command::Run(subject) => run_now(&subject.name, format, &mut db).await,
         Command::Backfill(args) => backfill(&args, format, &mut db).await,
+        Command::Forget(subject) => forget(&subject.name, format, &mut db).await,
     }
 }
 
@@ -172,6 +178,21 @@ async fn backfill(args: &Backfill, format: Format, db: &mut PgConnection) -> Res
         (count, true) => say::line(format_args!("{count} ticks of {name} would fire.")),
         (count, false) => say::line(format_args!("{count} ticks of {name} fired.")),
     }
+}
+
+async fn forget(name: &str, format: Format, db: &mut PgConnection) -> Result<(), Failure> {
+    let known = admin::forget_schedule(db, name, &jobs::schedules()).await;
+    let known = known.map_err(|error| match error {
+        ForgetError::Database(error) => Failure::from(anyhow::Error::new(error)),
+        error @ ForgetError::Fired(_) => Failure::usage(format!("NAME: {error}")),
+    })?;
+    if !known {
+        return Err(unknown(name, db).await);
+    }
+    if format.is_json() {
+        return format.value(&json!({"name": name, "forgotten": true}));
+    }
+    say::line(format_args!("{name} is forgotten."))
 }
 
 /// The schedule as this program defines it: what fires is the program's to know.

@@ -6,7 +6,7 @@ use domain::normalise::capitalised;
 use domain::status::Refusal;
 use tracing::{error, warn};
 
-use crate::web::outage::{RETRY_AFTER_SECONDS, is_outage};
+use crate::web::outage::{RETRY_AFTER_SECONDS, gave_up, is_outage};
 use crate::web::problem::{FieldError, Problem};
 
 /// Why a command was not carried out.
@@ -39,6 +39,12 @@ pub enum Refused {
     /// The idempotency key came with another request.
     #[error("this Idempotency-Key was used for another request")]
     KeyReused,
+    /// More is asked for than the database looks through in time.
+    #[error("that took longer than two seconds; narrow it by queue, kind or org")]
+    TooBroad,
+    /// The database was kept from doing it in time.
+    #[error("that took too long and was not done, please try again")]
+    TooSlow(#[source] sqlx::Error),
     /// The database is not there just now.
     #[error("not available just now, please try again")]
     Outage(#[source] sqlx::Error),
@@ -51,6 +57,8 @@ impl From<sqlx::Error> for Refused {
     fn from(error: sqlx::Error) -> Self {
         if is_outage(&error) {
             Self::Outage(error)
+        } else if gave_up(&error) {
+            Self::TooSlow(error)
         } else {
             Self::Broken(error.into())
         }
@@ -79,6 +87,7 @@ impl Refused {
             Self::Outage(cause) => {
                 warn!(error = %cause, "Turned a request away, the database is not there")
             }
+            Self::TooSlow(cause) => warn!(error = %cause, "Gave up on what took too long"),
             Self::Broken(cause) => error!(error = %format!("{cause:#}"), "A command failed"),
             _ => {}
         }
@@ -110,10 +119,27 @@ impl From<Refused> for Problem {
                 .with("version", version),
             Refused::Invalid(errors) => Self::invalid(errors),
             Refused::KeyReused => Self::new(StatusCode::CONFLICT, "key-reused").detail(sentence),
-            Refused::Outage(_) => {
+            Refused::TooBroad => {
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "too-broad").detail(sentence)
+            }
+            Refused::Outage(_) | Refused::TooSlow(_) => {
                 plain(StatusCode::SERVICE_UNAVAILABLE).retry_after(RETRY_AFTER_SECONDS)
             }
             Refused::Broken(_) => plain(StatusCode::INTERNAL_SERVER_ERROR),
         }
     }
+}
+
+/// What a question found; nothing if the database gave up on it for taking too long.
+pub fn in_time<T>(found: sqlx::Result<T>) -> sqlx::Result<Option<T>> {
+    match found {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if gave_up(&error) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// What a question found that could have been narrower.
+pub fn narrow_enough<T>(found: sqlx::Result<T>) -> Result<T, Refused> {
+    in_time(found)?.ok_or(Refused::TooBroad)
 }

@@ -7,7 +7,8 @@ use domain::clock::Timestamp;
 use domain::store::Tx;
 use domain::store::journal::{self, Entry};
 use queue::admin::{
-    self, Act, BackfillError, JobDetail, Limits, Refused as Unmoved, ResumeError, RuleError, Scope,
+    self, Act, BackfillError, ForgetError, JobDetail, Limits, Refused as Unmoved, ResumeError,
+    RuleError, Scope,
 };
 use queue::schedule::Schedule;
 use serde_json::{Value, json};
@@ -178,6 +179,23 @@ pub async fn pause_schedule(
         "schedule.resume"
     };
     audit(tx, by, action, "schedule", json!({"name": name})).await?;
+    Ok(())
+}
+
+/// Removes a schedule that no program has any more.
+pub async fn forget_schedule(tx: &mut Tx, by: &Circumstances, name: &str) -> Result<(), Refused> {
+    if name.contains('\0') {
+        return Err(Refused::NotFound("schedule"));
+    }
+    let known = admin::forget_schedule(tx, name, &jobs::schedules()).await;
+    let known = known.map_err(|error| match error {
+        ForgetError::Database(error) => error.into(),
+        error @ ForgetError::Fired(_) => Refused::Illegal(error.to_string()),
+    })?;
+    if !known {
+        return Err(Refused::NotFound("schedule"));
+    }
+    audit(tx, by, "schedule.forget", "schedule", json!({"name": name})).await?;
     Ok(())
 }
 

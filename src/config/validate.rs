@@ -1,10 +1,14 @@
 //! What must hold for settings beyond their type.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use tracing_subscriber::EnvFilter;
 
 use super::{Config, Pool, Secret};
+
+/// Longest length of time that makes sense: what is added to the time of today has to stay within the calendar.
+const LONGEST: Duration = Duration::from_secs(3650 * 86_400);
 
 /// A rule that does not hold.
 pub(super) struct Broken {
@@ -118,11 +122,23 @@ fn spans(config: &Config) -> Vec<Rule> {
         "worker.lease",
         "must be at least 5s, or a slow beat of a live worker looks like its death".to_owned(),
     );
-    let problem = "must be longer than 0s; write a length of time such as 30s or 10m";
+    let empty = "must be longer than 0s; write a length of time such as 30s or 10m";
+    let far = "must be at most ten years; write a length of time such as 30s or 12h";
+    let may_be_none = [
+        ("http.grace", http.grace),
+        (
+            "intake.double_click_window",
+            config.intake.double_click_window,
+        ),
+        ("worker.lease", config.worker.lease),
+    ];
+    let every = lasting.into_iter().chain(may_be_none);
+    let near = every.map(|(key, span)| (span.get() <= LONGEST, key, far.to_owned()));
     lasting
         .into_iter()
-        .map(|(key, span)| (!span.is_zero(), key, problem.to_owned()))
+        .map(|(key, span)| (!span.is_zero(), key, empty.to_owned()))
         .chain([lease])
+        .chain(near)
         .collect()
 }
 

@@ -6,10 +6,10 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::Failed;
-use super::failed::ProblemPage;
 use super::referer::page_before;
 use crate::app::App;
 use crate::commands::Refused;
+use crate::web::problem_page::ProblemPage;
 use crate::web::session::same_origin;
 
 pub(super) async fn guard(State(app): State<App>, request: Request, next: Next) -> Response {
@@ -24,7 +24,7 @@ pub(super) async fn guard(State(app): State<App>, request: Request, next: Next) 
     if let Some(page) = response.extensions_mut().remove::<ProblemPage>() {
         let headers = std::mem::take(response.headers_mut());
         let status = response.status();
-        let filled = page.at(&path, before, status).fill(&app, status);
+        let filled = page.at(&path, before, status).fill(&app.views, status);
         response = filled;
         for (name, value) in &headers {
             if *name == header::RETRY_AFTER {

@@ -22,6 +22,7 @@ use domain::store::Tx;
 use crate::app::App;
 use crate::commands::Refused;
 use crate::commands::ops::Sight;
+use crate::console::frame::Frame;
 use crate::console::signed_in::may_operate;
 use crate::web::session::Session;
 
@@ -81,14 +82,16 @@ async fn begin(sight: Sight, app: &App, session: &Session) -> sqlx::Result<Tx> {
     }
 }
 
-/// What a question found, unless the database gave up on it for taking too long.
-fn in_time<T>(found: sqlx::Result<T>) -> sqlx::Result<Option<T>> {
-    const QUERY_CANCELED: &str = "57014";
-    match found {
-        Ok(found) => Ok(Some(found)),
-        Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some(QUERY_CANCELED) => {
-            Ok(None)
-        }
-        Err(error) => Err(error),
-    }
+/// The frame of a page, by its title and place in the menu, and a transaction that sees what the page tells.
+async fn open(
+    sight: Sight,
+    app: &App,
+    session: &Session,
+    (title, place): (impl Into<String>, &'static str),
+    query: &str,
+) -> Result<(Frame, Tx), Refused> {
+    let mut tx = session.begin(app).await?;
+    let frame = Frame::new(&mut tx, session, title, place, query).await?;
+    drop(tx);
+    Ok((frame, begin(sight, app, session).await?))
 }

@@ -54,22 +54,41 @@ impl FromRequestParts<App> for Session {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, NotSignedIn> {
         let found = Self::find(app, &parts.headers).await;
         let found = found.map_err(NotSignedIn::Refused)?;
-        found.ok_or_else(|| {
-            let asked = parts
-                .uri
-                .path_and_query()
-                .map_or("/", |asked| asked.as_str());
-            let before = page_before(&parts.headers);
-            let back = match &before {
-                _ if parts.method == Method::GET => asked,
-                // What was typed there is kept by the page for when it is seen again.
-                Some(before) => before,
-                None => "/dashboard/crm",
-            };
-            let query = url::form_urlencoded::Serializer::new(String::new())
-                .append_pair("next", back)
-                .finish();
-            NotSignedIn::Elsewhere(format!("/sign-in?{query}"))
-        })
+        found.ok_or_else(|| NotSignedIn::at(parts))
+    }
+}
+
+/// The session of a page that listens: that it is open does not say that somebody uses it.
+#[derive(Debug)]
+pub(super) struct Unused(pub Session);
+
+impl FromRequestParts<App> for Unused {
+    type Rejection = NotSignedIn;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, NotSignedIn> {
+        let found = Session::find_unused(app, &parts.headers).await;
+        let found = found.map_err(NotSignedIn::Refused)?;
+        found.map(Self).ok_or_else(|| NotSignedIn::at(parts))
+    }
+}
+
+impl NotSignedIn {
+    /// To the door, and from there back to what was asked for.
+    fn at(parts: &Parts) -> Self {
+        let asked = parts
+            .uri
+            .path_and_query()
+            .map_or("/", |asked| asked.as_str());
+        let before = page_before(&parts.headers);
+        let back = match &before {
+            _ if parts.method == Method::GET => asked,
+            // What was typed there is kept by the page for when it is seen again.
+            Some(before) => before,
+            None => "/dashboard/crm",
+        };
+        let query = url::form_urlencoded::Serializer::new(String::new())
+            .append_pair("next", back)
+            .finish();
+        Self::Elsewhere(format!("/sign-in?{query}"))
     }
 }

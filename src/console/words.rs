@@ -197,7 +197,12 @@ pub(super) fn cause(trigger: &str) -> String {
 }
 
 /// What was just done, of the words that our own redirects carry; anything else says nothing.
-pub(super) fn said(word: &str) -> Option<String> {
+pub(super) fn said(words: &str) -> Option<String> {
+    let sentences: Option<Vec<String>> = words.split(',').map(said_of_one).collect();
+    sentences.map(|sentences| sentences.join(" "))
+}
+
+fn said_of_one(word: &str) -> Option<String> {
     let (word, count) = match word.split_once('.') {
         Some((word, count)) => (word, count.parse::<u32>().ok()?),
         None => (word, 1),
@@ -217,7 +222,12 @@ pub(super) fn said(word: &str) -> Option<String> {
         "note" => "The note is in the timeline.".into(),
         "read" => "Marked as read.".into(),
         "retried" => format!("Running {jobs} again."),
+        "hastened" => format!("Running {jobs} now."),
         "cancelled" => format!("Cancelled {jobs}."),
+        "stopping" if count == 1 => "1 job runs; it is asked to stop.".into(),
+        "stopping" => format!("{jobs} run; they are asked to stop."),
+        "unmoved" if count == 1 => "1 job could not be, and is as it was.".into(),
+        "unmoved" => format!("{jobs} could not be, and are as they were."),
         "deleted" => format!("Removed {jobs}."),
         "paused" => "Paused until it is resumed.".into(),
         "resumed" => "Goes on again.".into(),
@@ -227,6 +237,7 @@ pub(super) fn said(word: &str) -> Option<String> {
         "forgotten" => format!("Removed {} for good.", counted("dead letter")),
         "filled" if count == 0 => "Every tick of that time had fired already.".into(),
         "filled" => format!("Fired {}.", counted("missed tick")),
+        "schedule_forgotten" => "The schedule is forgotten.".into(),
         "fired" => "Fired once; the plan goes on beside it.".into(),
         "nothing" => "Nothing was done: none of the chosen jobs could be.".into(),
         "signed_out" => "You are signed out.".into(),
@@ -270,6 +281,11 @@ mod tests {
     fn only_our_own_words_are_said() {
         assert_eq!(said("retried.3").unwrap(), "Running 3 jobs again.");
         assert_eq!(said("cancelled.1").unwrap(), "Cancelled 1 job.");
+        assert_eq!(
+            said("cancelled.2,stopping.1,unmoved.3").unwrap(),
+            "Cancelled 2 jobs. 1 job runs; it is asked to stop. 3 jobs could not be, and are as they were."
+        );
+        assert_eq!(said("cancelled.2,<script>"), None);
         assert_eq!(said("<script>"), None);
         assert_eq!(said("retried.many"), None);
     }

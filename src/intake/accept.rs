@@ -8,7 +8,7 @@ use domain::store::intake_events::{self, NewEvent};
 use jobs::ProcessIntake;
 use queue::{Wake, enqueue};
 
-use crate::web::outage::is_outage;
+use crate::web::outage::{gave_up, is_outage};
 
 /// What became of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,7 +34,8 @@ pub enum NotKept {
 
 impl From<sqlx::Error> for NotKept {
     fn from(error: sqlx::Error) -> Self {
-        if is_outage(&error) {
+        // What one sender writes is never too much: somebody else was in its way.
+        if is_outage(&error) || gave_up(&error) {
             Self::Outage(Arc::new(error))
         } else {
             Self::Broken(error.into())

@@ -96,6 +96,7 @@ pub async fn drain<Ctx: Clone + Send + Sync + 'static>(
         version: env!("CARGO_PKG_VERSION").to_owned(),
         queues: wants.iter().map(|want| want.queue.to_string()).collect(),
         kinds: kinds.clone(),
+        schedules: Vec::new(),
     };
     let mut db = pool.acquire().await?;
     let node = node::register(&mut db, &about, LEASE).await?;

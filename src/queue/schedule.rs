@@ -24,8 +24,8 @@ use crate::{Job, enqueue};
 pub use cadence::Cadence;
 pub use crontab::{Cron, CronError};
 pub use operate::{
-    BackfillError, MOST_FILLED, ResumeError, ScheduleRow, backfill, backfill_preview, list, pause,
-    resume, run_now,
+    BackfillError, ForgetError, MOST_FILLED, ResumeError, ScheduleRow, backfill, backfill_preview,
+    forget, list, pause, resume, run_now,
 };
 pub use ticker::{Ticked, Ticker, tick};
 

@@ -165,6 +165,11 @@ impl<Ctx: Clone + Send + Sync + 'static> Builder<Ctx> {
             version: self.version,
             queues: desk.queues().iter().map(ToString::to_string).collect(),
             kinds: kinds.clone(),
+            schedules: self
+                .schedules
+                .iter()
+                .map(|schedule| schedule.name().to_owned())
+                .collect(),
         };
         let parts = Parts {
             desk,

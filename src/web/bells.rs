@@ -106,6 +106,18 @@ impl Bells {
         heard
     }
 
+    /// Lets open pages of `user` know that there is news for them, or less of it, in whichever process they are; for after the
+    /// commit. A page that does not hear it looks by itself.
+    pub async fn news(&self, org: OrgId, user: UserId) {
+        let told = async {
+            let mut db = self.0.ear.pool.acquire().await?;
+            bell::ring(&mut db, org, &[user]).await
+        };
+        if let Err(error) = told.await {
+            debug!("Open pages of a person were not told of their news: {error}");
+        }
+    }
+
     /// Lets open pages of `lead` know that it was changed, in whichever process they are; for after the commit. A page that
     /// does not hear it looks by itself.
     pub async fn lead_changed(&self, org: OrgId, lead: LeadId) {

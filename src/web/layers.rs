@@ -20,6 +20,7 @@ use tracing::{Instrument, error, info, info_span};
 
 use crate::config::Http;
 use crate::web::shape::shape;
+use crate::web::view::Views;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -28,7 +29,11 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub struct RequestId(pub String);
 
 /// Puts the layers that all routes share around `routes`.
-pub fn around<S: Clone + Send + Sync + 'static>(routes: Router<S>, http: &Http) -> Router<S> {
+pub fn around<S: Clone + Send + Sync + 'static>(
+    routes: Router<S>,
+    http: &Http,
+    views: &Views,
+) -> Router<S> {
     let keep =
         |name, value| SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value));
     routes.layer(
@@ -41,7 +46,7 @@ pub fn around<S: Clone + Send + Sync + 'static>(routes: Router<S>, http: &Http) 
                 "strict-origin-when-cross-origin",
             ))
             .layer(keep(header::X_FRAME_OPTIONS, "DENY"))
-            .layer(middleware::from_fn(shape))
+            .layer(middleware::from_fn_with_state(views.clone(), shape))
             .layer(CatchPanicLayer::custom(panicked))
             .layer(TimeoutLayer::with_status_code(
                 StatusCode::SERVICE_UNAVAILABLE,

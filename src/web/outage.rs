@@ -18,9 +18,16 @@ pub fn is_outage(error: &sqlx::Error) -> bool {
     }
 }
 
+/// Whether the database gave a statement up because it took longer than we let it: the same is asked for in vain again.
+pub fn gave_up(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code());
+    code.is_some_and(|code| code == QUERY_CANCELED)
+}
+
+const QUERY_CANCELED: &str = "57014";
+
 /// Connection, resources, operator, system, read-only, serialisation, lock: all pass by themselves.
 fn is_passing(code: &str) -> bool {
-    ["08", "53", "57", "58", "40", "25006", "55P03"]
-        .iter()
-        .any(|prefix| code.starts_with(prefix))
+    let passing = ["08", "53", "57", "58", "40", "25006", "55P03"];
+    code != QUERY_CANCELED && passing.iter().any(|prefix| code.starts_with(prefix))
 }

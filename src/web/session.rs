@@ -46,15 +46,28 @@ pub struct Session {
 }
 
 impl Session {
-    /// The session that the cookie among `headers` speaks of.
+    /// The session that the cookie among `headers` speaks of; a request that its person made counts as a use of it.
     pub async fn find(app: &App, headers: &HeaderMap) -> sqlx::Result<Option<Self>> {
-        let jar = CookieJar::from_headers(headers);
-        let Some(token) = jar
-            .get(cookie_name(&app.config))
-            .map(|cookie| cookie.value().to_owned())
-        else {
+        let Some(token) = token_among(app, headers) else {
             return Ok(None);
         };
+        Self::of_token(app, token, is_use(headers)).await
+    }
+
+    /// The same for what an open page asks by itself, which is no use of the session.
+    pub async fn find_unused(app: &App, headers: &HeaderMap) -> sqlx::Result<Option<Self>> {
+        let Some(token) = token_among(app, headers) else {
+            return Ok(None);
+        };
+        Self::of_token(app, token, false).await
+    }
+
+    /// The session as it is now, with what its person may do now; nothing once it has ended.
+    pub async fn again(&self, app: &App) -> sqlx::Result<Option<Self>> {
+        Self::of_token(app, self.token.clone(), false).await
+    }
+
+    async fn of_token(app: &App, token: String, used: bool) -> sqlx::Result<Option<Self>> {
         let now = app.clock.now();
         let hash = token_hash(&token);
         let idle_since = now - delta(app.config.console.session_idle);
@@ -62,7 +75,7 @@ impl Session {
         let Some(found) = sessions::find(&mut tx, &hash, now, idle_since).await? else {
             return Ok(None);
         };
-        if now - found.last_used_at > NOTED_EVERY {
+        if used && now - found.last_used_at > NOTED_EVERY {
             sessions::touch(&mut tx, &hash, now).await?;
             tx.commit().await?;
         }
@@ -174,6 +187,25 @@ fn cookie_name(config: &Config) -> &'static str {
         "leadmill"
     }
 }
+
+/// What the cookie among `headers` holds.
+fn token_among(app: &App, headers: &HeaderMap) -> Option<String> {
+    let jar = CookieJar::from_headers(headers);
+    let cookie = jar.get(cookie_name(&app.config))?;
+    Some(cookie.value().to_owned())
+}
+
+/// Whether somebody is there: they went somewhere or sent a form. What the script of an open page fetches is no sign of that; it
+/// says so itself, as browsers tell it over HTTPS only.
+fn is_use(headers: &HeaderMap) -> bool {
+    match headers.get("sec-fetch-mode") {
+        Some(mode) => mode == "navigate",
+        None => !headers.contains_key(BY_SCRIPT),
+    }
+}
+
+/// The header by which the script of a page says that it asks.
+const BY_SCRIPT: &str = "x-leadmill-script";
 
 /// The header that gives the browser its cookie.
 fn cookie(config: &Config, token: &str, lifetime: Duration) -> HeaderValue {

@@ -129,7 +129,7 @@ async function refresh() {
   refreshing = true;
   refreshed = Date.now();
   try {
-    const answer = await fetch(location.href, { headers: { accept: "text/html" }, redirect: "error" });
+    const answer = await fetch(location.href, { headers: { accept: "text/html", "x-leadmill-script": "1" }, redirect: "error" });
     if (!answer.ok) return;
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     const fresh = $$("[data-live]", page);
@@ -165,7 +165,11 @@ let stream = null;
 const told = () => bell?.dataset.bell.includes("?lead=") && stream?.readyState === EventSource.OPEN;
 const every = Number($("[data-every]")?.dataset.every);
 if (every) setInterval(() => (!told() || owed || Date.now() - refreshed > AGES) && refresh(), every * 1000);
-document.addEventListener("visibilitychange", () => document.hidden || refresh());
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden) return hangUp();
+  connect();
+  refresh();
+});
 
 // --- What does not fit ------------------------------------------------------------------------------------------------
 
@@ -187,18 +191,48 @@ for (const letter of $$("[data-letter]")) {
 
 // --- The bell --------------------------------------------------------------------------------------------------------
 
-if (bell && window.EventSource) {
-  stream = new EventSource(bell.dataset.bell);
+// A browser opens few connections to one host: a page that nobody looks at holds none.
+const FIRST_WAIT = 1000;
+const LONGEST_WAIT = 60_000;
+let failed = 0;
+let again = 0;
+// The last that the bell told of, so that nothing since is missed or told twice.
+let heard = "";
+
+function connect() {
+  if (!bell || !window.EventSource || stream || document.hidden) return;
+  clearTimeout(again);
+  const address = new URL(bell.dataset.bell, location.href);
+  if (heard) address.searchParams.set("last", heard);
+  stream = new EventSource(address);
+  stream.addEventListener("open", () => (failed = 0));
   stream.addEventListener("bell", (event) => {
     const { unread, news } = JSON.parse(event.data);
+    heard = event.lastEventId;
     $("[data-count]", bell).textContent = unread > 99 ? "99+" : String(unread);
     $("[data-unread]", bell).hidden = unread === 0;
     for (const item of news) toast(item.title, item.url);
     if (news.length) changed();
   });
   stream.addEventListener("lead", changed);
-  addEventListener("pagehide", () => stream.close());
+  stream.addEventListener("error", () => {
+    // One that ends is opened again by the browser; one that was refused is closed for good.
+    if (stream?.readyState !== EventSource.CLOSED) return;
+    hangUp();
+    const wait = Math.min(LONGEST_WAIT, FIRST_WAIT * 2 ** failed++);
+    again = setTimeout(connect, wait * (0.5 + Math.random() / 2));
+  });
 }
+
+function hangUp() {
+  clearTimeout(again);
+  stream?.close();
+  stream = null;
+}
+
+connect();
+addEventListener("pagehide", hangUp);
+addEventListener("pageshow", (event) => event.persisted && connect());
 
 // --- Choosing jobs ---------------------------------------------------------------------------------------------------
 

@@ -482,4 +482,12 @@ async fn schedules_are_paused_resumed_run_and_made_up_for() {
             assert_eq!(post(&world, &key, &path, json!({})).await.0, 404, "{path}");
         }
     }
+    let forget = async |name: &str| {
+        let path = format!("{ADMIN}/schedules/{name}");
+        send(&world, &key, Method::DELETE, &path, &[], &json!({}))
+            .await
+            .0
+    };
+    assert_eq!(forget("refresh_scores").await, 409);
+    assert_eq!((forget("nightly").await, forget("%00").await), (404, 404));
 }

@@ -136,3 +136,44 @@ async fn what_no_schedule_can_do_is_a_usage_mistake_that_names_the_mend() {
         );
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_schedule_is_forgotten_once_no_program_has_it() {
+    let world = World::new().await;
+    let env = [("DATABASE_URL", world.database_url()), ("RUST_LOG", "warn")];
+    let ticker = Ticker::new(jobs::schedules()).unwrap();
+    ticker.define(&world.pool).await.unwrap();
+    sqlx::raw_sql(
+        r#"
+        INSERT INTO queue.schedule (name, cadence, zone, described, catch_up)
+        SELECT 'sweep_old', cadence, zone, described, catch_up
+        FROM queue.schedule WHERE name = 'refresh_scores';
+        INSERT INTO queue.node (host, pid, version, queues, kinds, lease_until)
+        VALUES ('older', 1, '1', '{}', '{}', now() + interval '1 hour')
+        "#,
+    )
+    .execute(&world.pool)
+    .await
+    .unwrap();
+
+    // A program that does not say which schedules it has may have it.
+    let refused = leadmill(&["schedules", "forget", "sweep_old"], &env);
+    assert!(
+        refused.starts_with("exit 64\n")
+            && refused.contains("is in a program that runs, or in this one"),
+        "{refused}"
+    );
+    sqlx::query("UPDATE queue.node SET lease_until = now()")
+        .execute(&world.pool)
+        .await
+        .unwrap();
+    let own = leadmill(&["schedules", "forget", "refresh_scores"], &env);
+    assert!(own.starts_with("exit 64\n"), "{own}");
+    let done = leadmill(&["schedules", "forget", "sweep_old", "--json"], &env);
+    assert_eq!(
+        value(&done),
+        json!({"name": "sweep_old", "forgotten": true})
+    );
+    let again = leadmill(&["schedules", "forget", "sweep_old"], &env);
+    assert!(again.contains("no schedule is called sweep_old"), "{again}");
+}

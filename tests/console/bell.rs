@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::http::{Request, StatusCode, header};
+use axum::http::{Method, Request, StatusCode, header};
 use domain::member::Role;
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
@@ -83,6 +83,15 @@ impl Page {
     }
 }
 
+impl Page {
+    /// Waits until no more is to come, whatever is told before.
+    async fn ends(mut self) {
+        let end = async { while self.body.frame().await.is_some() {} };
+        let ended = tokio::time::timeout(PATIENCE, end).await;
+        ended.expect("the page should be told no more");
+    }
+}
+
 /// A lead comes in and is told of.
 async fn lead(world: &World, name: &str) {
     let input = json!({"orgId": world.org().await, "firstName": name, "lastName": "Smith", "source": "website",
@@ -147,4 +156,80 @@ async fn nobody_hears_without_being_signed_in() {
     assert_eq!(response.status(), StatusCode::SEE_OTHER);
     let to = response.headers()[header::LOCATION].to_str().unwrap();
     assert!(to.starts_with("/sign-in?"), "{to}");
+}
+
+#[tokio::test]
+async fn a_page_hears_no_more_once_its_person_is_signed_out_or_shut_out() {
+    let world = World::new().await;
+    let org = world.org().await;
+    let ada = world.member(org, "Ada", Role::Owner).await;
+    let signed_out = world.browser("ada@example.test").await;
+    let shut_out = world.browser("ada@example.test").await;
+    let mut first = Page::open(&signed_out, None).await;
+    let mut second = Page::open(&shut_out, None).await;
+    first.next().await;
+    second.next().await;
+
+    let out = signed_out.post("/sign-out", &[]).await;
+    assert_eq!(out.status, StatusCode::SEE_OTHER);
+    lead(&world, "jane").await;
+    first.ends().await;
+    assert_eq!(second.next().await.data["unread"], 1);
+
+    world.shut_out(ada.user).await;
+    lead(&world, "joan").await;
+    second.ends().await;
+}
+
+#[tokio::test]
+async fn a_page_that_opens_its_stream_anew_is_told_what_it_missed() {
+    let world = World::new().await;
+    let org = world.org().await;
+    world.member(org, "Ada", Role::Owner).await;
+    let browser = world.browser("ada@example.test").await;
+    lead(&world, "jane").await;
+    let mut page = Page::open(&browser, None).await;
+    let told = page.next().await;
+    assert_eq!(told.data, json!({"unread": 1, "news": []}));
+    drop(page);
+
+    lead(&world, "joan").await;
+    let anew = format!("{STREAM}?last={}", told.id);
+    let mut page = Page::open_at(&anew, &browser, None).await;
+    let missed = page.next().await;
+    let news = missed.data["news"].as_array().unwrap();
+    assert_eq!(news.len(), 1, "{news:?}");
+    assert!(news[0]["title"].as_str().unwrap().contains("joan"));
+}
+
+#[tokio::test]
+async fn what_a_program_marks_as_read_is_counted_no_more() {
+    let world = World::new().await;
+    let org = world.org().await;
+    let ada = world.member(org, "Ada", Role::Owner).await.user;
+    let key = crate::api::key(&world, org, &["leads:read"], Some(ada)).await;
+    lead(&world, "jane").await;
+    lead(&world, "joan").await;
+    let browser = world.browser("ada@example.test").await;
+    let mut page = Page::open(&browser, None).await;
+    assert_eq!(page.next().await.data["unread"], 2);
+    let mut tx = world.db.org(org).await.unwrap();
+    let ids: Vec<uuid::Uuid> =
+        sqlx::query_scalar("SELECT id FROM notifications WHERE read_at IS NULL")
+            .fetch_all(&mut *tx)
+            .await
+            .unwrap();
+    drop(tx);
+
+    let path = format!("/api/v1/notifications/{}/read", ids[0]);
+    let read = crate::api::request(Method::POST, &path, &key);
+    assert_eq!(world.send(read).await.status(), StatusCode::OK);
+    assert_eq!(page.next().await.data["unread"], 1);
+
+    let mut read = crate::api::request(Method::POST, "/api/trpc/crm.notifications.markRead", &key);
+    let headers = read.headers_mut();
+    headers.insert(header::CONTENT_TYPE, "application/json".parse().unwrap());
+    *read.body_mut() = Body::from(json!({"id": ids[1]}).to_string());
+    assert_eq!(world.send(read).await.status(), StatusCode::OK);
+    assert_eq!(page.next().await.data["unread"], 0);
 }

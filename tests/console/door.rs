@@ -6,6 +6,7 @@ use chrono::TimeDelta;
 use domain::member::Role;
 
 use super::assert_labelled;
+use super::bell::Page;
 use crate::harness::World;
 
 #[tokio::test]
@@ -134,6 +135,33 @@ async fn a_link_and_a_session_end_with_time() {
     );
 }
 
+/// What an open page fetches by itself is no sign that somebody is there.
+#[tokio::test]
+async fn a_browser_that_is_only_left_open_is_signed_out() {
+    let world = World::new().await;
+    world.rep("Ada").await;
+    for (header, value) in [("sec-fetch-mode", "cors"), ("x-leadmill-script", "1")] {
+        let browser = world.browser("ada@example.test").await;
+        let ask = async |name: &'static str, value: &'static str| {
+            let request = Request::get("/dashboard/crm/leads")
+                .header(header::COOKIE, &browser.cookie)
+                .header(name, value)
+                .body(Body::empty())
+                .unwrap();
+            world.send(request).await.status()
+        };
+        for _ in 0..2 {
+            world.clock.advance(TimeDelta::hours(11));
+            assert_eq!(ask("sec-fetch-mode", "navigate").await, 200, "in use");
+        }
+        world.clock.advance(TimeDelta::hours(11));
+        assert_eq!(ask(header, value).await, 200, "{header}");
+        Page::open(&browser, None).await.next().await;
+        world.clock.advance(TimeDelta::hours(2));
+        assert_eq!(ask("sec-fetch-mode", "navigate").await, 303, "{header}");
+    }
+}
+
 #[tokio::test]
 async fn signing_out_and_signing_in_anew_end_the_session() {
     let world = World::new().await;
@@ -205,13 +233,7 @@ async fn a_closed_account_and_one_without_an_org_do_not_get_in() {
     let ada = world.member(org, "Ada", Role::Owner).await;
     let browser = world.browser("ada@example.test").await;
     let link = world.link("ada@example.test").await;
-    let mut tx = world.db.platform().await.unwrap();
-    sqlx::query("UPDATE users SET disabled_at = now() WHERE id = $1")
-        .bind(ada.user)
-        .execute(&mut *tx)
-        .await
-        .unwrap();
-    tx.commit().await.unwrap();
+    world.shut_out(ada.user).await;
 
     assert_eq!(
         browser.get("/dashboard/crm").await.status,

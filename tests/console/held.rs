@@ -207,13 +207,19 @@ async fn limits_are_set_paused_resumed_and_cleared_by_buttons() {
         ("scope", "pool", "scope: `pool` is none of queue"),
         ("name", "", "name: Must have 1 to 1000 bytes"),
         ("max_running", "0", "max_running: Must be at least 1"),
+        ("max_running", "", "limits: Type at least one limit"),
+        ("max_running", "few", "max_running: Must be a number"),
+        ("turns", "often", "turns: Must be true or false"),
+        ("burst", "3", "burst: Has no meaning without a rate"),
         ("rate", "fast", "rate: `fast` is no rate"),
     ] {
         let mut fields = [
             ("verb", "set"),
             ("scope", "queue"),
             ("name", "mail"),
-            ("max_running", ""),
+            ("max_running", "5"),
+            ("burst", ""),
+            ("turns", ""),
             ("rate", ""),
         ];
         fields.iter_mut().find(|pair| pair.0 == field).unwrap().1 = value;
@@ -221,6 +227,51 @@ async fn limits_are_set_paused_resumed_and_cleared_by_buttons() {
         assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY, "{field}");
         assert!(wrong.words().contains(said), "{}", wrong.words());
     }
+}
+
+#[tokio::test]
+async fn one_limit_is_set_or_taken_away_and_the_others_stay() {
+    let world = World::new().await;
+    let org = world.org().await;
+    let browser = operator(&world).await;
+    assert_labelled(&browser.get("/ops/limits").await);
+    let set = async |more: &[(&str, &str)]| {
+        let fields = [("verb", "set"), ("scope", "queue"), ("name", "mail")];
+        let fields = [&fields[..], more].concat();
+        let done = browser.post("/ops/limits/act", &fields).await;
+        assert_eq!(
+            done.location,
+            "/ops/limits?said=limited",
+            "{}",
+            done.words()
+        );
+        let page = browser.get(&done.location).await;
+        page.words().replace("&#x2f;", "/")
+    };
+    let all = set(&[
+        ("max_running", "20"),
+        ("lane_running", "2"),
+        ("key_running", "1"),
+        ("turns", "true"),
+        ("rate", "100/min"),
+        ("burst", "7"),
+    ]);
+    let all = all.await;
+    let shown = "queue mail 20 2 in turns 1 100/min 7 at once after a rest";
+    assert!(all.contains(shown), "{all}");
+    let fewer = set(&[
+        ("lane_running", "none"),
+        ("turns", "false"),
+        ("rate", "none"),
+    ])
+    .await;
+    assert!(fewer.contains("queue mail 20 – 1 –"), "{fewer}");
+
+    // Nothing is written down of what changes nothing.
+    let fields = [("verb", "set"), ("scope", "queue"), ("name", "mail")];
+    let nothing = browser.post("/ops/limits/act", &fields).await;
+    assert_eq!(nothing.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(audited(&world, org).await, ["limits.change"; 2]);
 }
 
 #[tokio::test]
@@ -270,4 +321,66 @@ async fn schedules_are_paused_resumed_and_run_by_buttons() {
         browser.post("/ops/schedules/act", &unknown).await.status,
         StatusCode::NOT_FOUND
     );
+}
+
+#[tokio::test]
+async fn a_schedule_that_no_program_has_any_more_is_told_and_forgotten() {
+    let world = World::new().await;
+    let org = world.org().await;
+    let browser = operator(&world).await;
+    Ticker::new(jobs::schedules())
+        .unwrap()
+        .define(&world.pool)
+        .await
+        .unwrap();
+    sqlx::raw_sql(
+        r#"
+        INSERT INTO queue.schedule (name, cadence, zone, described, catch_up, next_due)
+        SELECT 'sweep_old', cadence, zone, described, catch_up, now() - interval '9 days'
+        FROM queue.schedule WHERE name = 'refresh_scores';
+        INSERT INTO queue.node (host, pid, version, queues, kinds, schedules, lease_until)
+        VALUES ('old', 1, '1', '{}', '{}', '{sweep_old}', now() + interval '1 hour')
+        "#,
+    )
+    .execute(&world.pool)
+    .await
+    .unwrap();
+    let forget = async |name: &str| {
+        let fields = [("verb", "forget"), ("name", name)];
+        browser.post("/ops/schedules/act", &fields).await
+    };
+    let gone = "No program runs the schedule sweep_old any more; forget it";
+
+    // An older program that still runs has it.
+    let now = browser.get("/ops").await.words();
+    assert!(
+        now.contains("The schedule sweep_old is late by 9 d"),
+        "{now}"
+    );
+    let refused = forget("sweep_old").await;
+    assert_eq!(refused.status, StatusCode::CONFLICT);
+    let why = "The schedule sweep_old is in a program that runs";
+    assert!(refused.words().contains(why), "{}", refused.words());
+
+    sqlx::query("UPDATE queue.node SET lease_until = now()")
+        .execute(&world.pool)
+        .await
+        .unwrap();
+    let now = browser.get("/ops").await.words();
+    assert!(now.contains(gone) && !now.contains("late by"), "{now}");
+    let page = browser.get("/ops/schedules").await;
+    assert_labelled(&page);
+    let words = page.words();
+    assert!(words.contains("sweep_old no program runs it any more"));
+    assert!(words.contains("Forget sweep_old") && !words.contains("Forget refresh_scores"));
+    // This program has its own, whether it runs or not.
+    assert_eq!(forget("refresh_scores").await.status, StatusCode::CONFLICT);
+    assert_eq!(forget("nightly").await.status, StatusCode::NOT_FOUND);
+    let done = forget("sweep_old").await;
+    assert_eq!(done.location, "/ops/schedules?said=schedule_forgotten");
+    let after = browser.get(&done.location).await.words();
+    assert!(after.contains("The schedule is forgotten."), "{after}");
+    assert!(!after.contains("sweep_old"), "{after}");
+    assert!(!browser.get("/ops").await.words().contains(gone));
+    assert_eq!(audited(&world, org).await, ["schedule.forget"]);
 }

@@ -197,7 +197,7 @@ async fn chosen_jobs_are_called_off_together() {
     let done = browser.post("/ops/jobs/act", &fields).await;
     assert_eq!(
         done.location,
-        "/ops/jobs?said=cancelled.2",
+        "/ops/jobs?said=cancelled.2,unmoved.1",
         "{}",
         done.words()
     );

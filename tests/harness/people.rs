@@ -2,7 +2,7 @@
 
 use domain::actor::{Act, Actor};
 use domain::command;
-use domain::id::OrgId;
+use domain::id::{OrgId, UserId};
 use domain::member::{Member, Role};
 use domain::org::Visibility;
 use domain::store::members;
@@ -65,5 +65,16 @@ impl World {
     /// The platform acts in `org`, now.
     pub(crate) fn act(&self, org: OrgId) -> Act {
         Act::new(org, Actor::Platform, self.clock.now())
+    }
+
+    /// Closes the account of `user`.
+    pub(crate) async fn shut_out(&self, user: UserId) {
+        let mut tx = self.db.platform().await.unwrap();
+        sqlx::query("UPDATE users SET disabled_at = now() WHERE id = $1")
+            .bind(user)
+            .execute(&mut *tx)
+            .await
+            .unwrap();
+        tx.commit().await.unwrap();
     }
 }

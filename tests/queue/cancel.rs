@@ -99,7 +99,7 @@ async fn a_job_that_is_called_off_on_the_console_hears_of_it_by_the_wake_up() {
 
     let fields = [("verb", "cancel"), ("id", &*job.to_string())];
     let done = browser.post("/ops/jobs/act", &fields).await;
-    assert_eq!(done.location, "/ops/jobs?said=cancelled.1");
+    assert_eq!(done.location, "/ops/jobs?said=stopping.1");
     stage.until(2).await;
     assert_eq!(stage.notes(), ["began", "asked"]);
     running.stop(GRACE).await;

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use leadmill::config::Config;
 use queue::Worker;
+use queue::admin::{self, Share};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions, PgConnection, PgPool};
 
@@ -104,6 +105,41 @@ async fn a_million_jobs_of_tomorrow_cost_an_idle_worker_nothing() {
     running.wake().notify();
     stage.until(1).await;
     running.stop(Duration::from_secs(5)).await;
+}
+
+#[tokio::test]
+async fn who_asks_what_fails_does_not_look_at_all_that_waits() {
+    let world = World::new().await;
+    world.leave_jobs();
+    let mut db = counted(world.database_url()).connect().await.unwrap();
+    sqlx::raw_sql(
+        r#"ALTER TABLE queue.job SET (autovacuum_enabled = off); -- its reads would be counted
+         INSERT INTO queue.job (queue, kind, state, payload, max_attempts, attempt, errors)
+         SELECT 'stage', 'act', 0, '"Skip"', 3, n % 50000 / 49999,
+            CASE WHEN n % 50000 = 49999 THEN '[{"attempt": 1, "error": "no answer"}]' ELSE '[]' END::jsonb
+         FROM generate_series(1, 200000) n"#,
+    )
+    .execute(&mut db)
+    .await
+    .unwrap();
+    drop(db);
+    ended(&world.pool).await;
+    let before = reads(&world.pool).await;
+
+    let mut db = counted(world.database_url()).connect().await.unwrap();
+    let failing = admin::failing(&mut db, Share::default()).await.unwrap();
+    drop(db);
+    ended(&world.pool).await;
+
+    let told: Vec<_> = failing
+        .iter()
+        .map(|row| (&*row.kind, row.count.0))
+        .collect();
+    assert_eq!(told, [("act", 4)]);
+    let after = reads(&world.pool).await;
+    assert_eq!(after.whole_tables, before.whole_tables);
+    let blocks = after.blocks - before.blocks;
+    assert!(blocks <= 20, "{blocks} blocks");
 }
 
 /// The promise is one about time, so time passes: as much as thirty statements take, which are waited for as they come.

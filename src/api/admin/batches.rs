@@ -10,7 +10,7 @@ use super::asked::{Asked, Reason};
 use crate::api::caller::Caller;
 use crate::app::App;
 use crate::commands::query::Parameters;
-use crate::commands::{Refused, ops};
+use crate::commands::{Refused, narrow_enough, ops};
 use crate::web::cursor::{self, Page};
 use crate::web::problem::Problem;
 
@@ -53,8 +53,7 @@ async fn list(
     };
     given.finish()?;
     let mut tx = caller.begin(&app).await?;
-    let found = admin::batches(&mut tx, filter, below).await;
-    let found = found.map_err(Refused::from)?;
+    let found = narrow_enough(admin::batches(&mut tx, filter, below).await)?;
     Ok(Json(Page {
         items: found.items,
         next: found.next.map(|next| cursor::encode(&next)),

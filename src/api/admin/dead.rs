@@ -16,7 +16,7 @@ use crate::api::caller::Caller;
 use crate::app::App;
 use crate::commands::ops::{self, Sight};
 use crate::commands::query::Parameters;
-use crate::commands::{Refused, instant};
+use crate::commands::{Refused, instant, narrow_enough};
 use crate::web::cursor::Page;
 use crate::web::problem::Problem;
 
@@ -123,11 +123,12 @@ async fn list(
         queue: given.text("queue"),
         lane: sight.lane.or(org),
         since: given.instant("since"),
+        until: None,
     };
     given.finish()?;
     let mut tx = caller.begin(&app).await?;
-    let found = admin::dead(&mut tx, &filter).await;
-    Ok(Json(Page::whole(found.map_err(Refused::from)?)))
+    let found = narrow_enough(admin::dead(&mut tx, &filter).await)?;
+    Ok(Json(Page::whole(found)))
 }
 
 /// Run dead letters again
@@ -154,12 +155,12 @@ async fn redrive(
         queue: asked.queue,
         lane: asked.org,
         since: asked.since,
+        until: None,
     };
     let filter = meant(filter, asked.all, sight)?;
     let mut tx = caller.begin(&app).await?;
     if asked.dry_run {
-        let there = admin::count_dead(&mut tx, &filter).await;
-        let there = there.map_err(Refused::from)?;
+        let there = narrow_enough(admin::count_dead(&mut tx, &filter).await)?;
         return Ok(Json(RunAgain {
             would_retry: Some(there.min(asked.limit.unwrap_or(u64::MAX))),
             ..RunAgain::default()
@@ -200,14 +201,15 @@ async fn forget(
         queue: asked.queue,
         lane: asked.org,
         since: asked.since,
+        until: None,
     };
     let filter = meant(filter, asked.all, sight)?;
     let mut tx = caller.begin(&app).await?;
     if asked.dry_run {
-        let there = admin::count_dead(&mut tx, &filter).await;
+        let there = narrow_enough(admin::count_dead(&mut tx, &filter).await)?;
         return Ok(Json(Forgotten {
             forgotten: 0,
-            would_forget: Some(there.map_err(Refused::from)?),
+            would_forget: Some(there),
         }));
     }
     let forgotten = ops::forget_dead(&app.db, tx, &caller.act(&app), &filter).await?;

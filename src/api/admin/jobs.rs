@@ -12,9 +12,9 @@ use utoipa_axum::routes;
 use super::asked::{self, Asked, Reason};
 use crate::api::caller::Caller;
 use crate::app::App;
-use crate::commands::Refused;
 use crate::commands::ops::{self, Verb};
 use crate::commands::query::Parameters;
+use crate::commands::{Refused, narrow_enough};
 use crate::web::cursor::{self, Page};
 use crate::web::problem::Problem;
 use crate::web::secrets::{masked, masked_key};
@@ -91,7 +91,6 @@ async fn list(
         kind: given.text("kind"),
         state: given.text("state"),
         lane: sight.lane.or(org),
-        since: None,
         limit: i64::try_from(given.limit()).ok(),
     };
     given.finish()?;
@@ -99,8 +98,7 @@ async fn list(
         .check_state()
         .map_err(|why| Refused::field("state", "invalid", why))?;
     let mut tx = caller.begin(&app).await?;
-    let found = admin::list(&mut tx, &filter, after).await;
-    let found = found.map_err(Refused::from)?;
+    let found = narrow_enough(admin::list(&mut tx, &filter, after).await)?;
     Ok(Json(Page {
         items: found.items,
         next: found.next.map(|next| cursor::encode(&(next.at, next.id))),

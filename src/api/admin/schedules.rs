@@ -23,6 +23,7 @@ pub(super) fn router() -> OpenApiRouter<App> {
         .routes(routes!(resume))
         .routes(routes!(run))
         .routes(routes!(backfill))
+        .routes(routes!(forget))
 }
 
 /// Whether a schedule is held back.
@@ -32,6 +33,15 @@ struct Held {
     name: String,
     /// Whether its ticks do not fire.
     paused: bool,
+}
+
+/// A schedule that is gone.
+#[derive(Debug, Serialize, ToSchema)]
+struct ForgottenSchedule {
+    /// The schedule.
+    name: String,
+    /// That it is forgotten.
+    forgotten: bool,
 }
 
 /// Ticks that fired, or would.
@@ -185,5 +195,31 @@ async fn backfill(
         name,
         fired,
         would_fire,
+    }))
+}
+
+/// Forget a schedule
+///
+/// One that was taken out of the program stays in the list until it is forgotten. One that a program which runs still has is
+/// refused.
+#[utoipa::path(
+    delete, path = "/api/v1/admin/schedules/{name}", operation_id = "forget_schedule", tag = "admin", params(("name" = String, Path)),
+    responses(
+        (status = 200, body = ForgottenSchedule),
+        (status = "default", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+async fn forget(
+    State(app): State<App>,
+    caller: Caller,
+    Path(name): Path<String>,
+) -> Result<Json<ForgottenSchedule>, Problem> {
+    caller.may_operate()?.need_whole()?;
+    let mut tx = caller.begin(&app).await?;
+    ops::forget_schedule(&mut tx, &caller.act(&app), &name).await?;
+    tx.commit().await.map_err(Refused::from)?;
+    Ok(Json(ForgottenSchedule {
+        name,
+        forgotten: true,
     }))
 }

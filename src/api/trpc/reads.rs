@@ -98,6 +98,7 @@ pub async fn mark_read(
     let news = bell::mark_read(&mut tx, caller.org, user, id, app.clock.now()).await?;
     let news = news.ok_or(Refused::NotFound("notification"))?;
     tx.commit().await?;
+    app.bells.news(caller.org, user).await;
     Ok(camel_case(json!(NotificationView::from(news))))
 }
 

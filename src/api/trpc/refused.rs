@@ -30,7 +30,8 @@ pub(super) fn failed(refused: Refused, request_id: &str) -> Failed {
             failed
         }
         Refused::Invalid(errors) => errors.into_iter().map(issue).collect::<Vec<_>>().into(),
-        Refused::Outage(_) => Failed::unavailable(),
+        Refused::TooBroad => Failed::new(Code::UnprocessableContent, sentence),
+        Refused::Outage(_) | Refused::TooSlow(_) => Failed::unavailable(),
         Refused::Broken(_) => Failed::internal(request_id),
     }
 }

@@ -1,9 +1,12 @@
 //! What needs somebody, worst first, and where to look.
 
-use queue::admin::{Counted, DatabaseRow, FailingRow, FailureRow, NodeRow, QueueRow, ScheduleRow};
+use queue::admin::{
+    Counted, DatabaseRow, FailingRow, FailureRow, MinuteRow, NodeRow, QueueRow, ScheduleRow,
+};
 use serde::Serialize;
 
 use super::filter::PATH;
+use super::schedules::{PATH as SCHEDULES, is_gone};
 use crate::console::moment::span;
 
 /// How long a ready job may wait.
@@ -23,24 +26,87 @@ pub(super) struct Alarm {
     pub(super) url: String,
 }
 
-/// Everything that is known of how things are.
+/// Everything that is known of how things are; there is none of what the database gave up looking for.
 #[derive(Debug, Default)]
 pub(super) struct Facts {
-    pub(super) queues: Vec<QueueRow>,
-    pub(super) nodes: Vec<NodeRow>,
-    pub(super) schedules: Vec<ScheduleRow>,
-    pub(super) failures: Vec<FailureRow>,
-    pub(super) failing: Vec<FailingRow>,
+    pub(super) minutes: Option<Vec<MinuteRow>>,
+    pub(super) failures: Option<Vec<FailureRow>>,
+    pub(super) failing: Option<Vec<FailingRow>>,
+    /// Of the whole platform, for those who look after it.
+    pub(super) machinery: Option<Machinery>,
+}
+
+/// How the queues, workers, schedules and the database are.
+#[derive(Debug, Default)]
+pub(super) struct Machinery {
+    pub(super) queues: Option<Vec<QueueRow>>,
+    pub(super) nodes: Option<Vec<NodeRow>>,
+    pub(super) schedules: Option<Vec<ScheduleRow>>,
     pub(super) database: Option<DatabaseRow>,
 }
 
 impl Facts {
     /// What needs somebody.
     pub(super) fn alarms(&self) -> Vec<Alarm> {
-        let mut alarms: Vec<Alarm> = self.queues.iter().filter_map(of_queue).collect();
+        let mut alarms = self.unseen();
+        alarms.extend(self.machinery.iter().flat_map(Machinery::alarms));
+        if let Some(worst) = self.failures.iter().flatten().next() {
+            alarms.push(Alarm {
+                bad: false,
+                text: format!(
+                    "{} of {}: {}",
+                    counted(worst.count, "dead letter"),
+                    worst.kind,
+                    worst.error
+                ),
+                url: format!("{PATH}?finished=true&state=discarded&kind={}", worst.kind),
+            });
+        }
+        let database = self.machinery.iter().flat_map(|it| &it.database);
+        alarms.extend(database.flat_map(of_database));
+        alarms.sort_by_key(|alarm| !alarm.bad);
+        alarms
+    }
+
+    /// What the database gave up looking for: where nothing is seen, nothing is known to be well.
+    fn unseen(&self) -> Vec<Alarm> {
+        let mut unseen = vec![
+            (
+                self.minutes.is_none(),
+                "What was done in the last hour",
+                "hour",
+            ),
+            (self.failures.is_none(), "The dead letters", "failures"),
+            (self.failing.is_none(), "What fails now", "failing"),
+        ];
+        if let Some(machinery) = &self.machinery {
+            unseen.extend([
+                (machinery.queues.is_none(), "The queues", "queues"),
+                (machinery.nodes.is_none(), "The workers", "workers"),
+                (machinery.schedules.is_none(), "The schedules", "schedules"),
+                (
+                    machinery.database.is_none(),
+                    "The database's state",
+                    "database",
+                ),
+            ]);
+        }
+        let unseen = unseen.into_iter().filter(|(is_unseen, ..)| *is_unseen);
+        let alarm = |(_, what, place)| Alarm {
+            bad: true,
+            text: format!("{what} could not be looked at within two seconds"),
+            url: format!("#{place}"),
+        };
+        unseen.map(alarm).collect()
+    }
+}
+
+impl Machinery {
+    fn alarms(&self) -> Vec<Alarm> {
+        let queues = || self.queues.iter().flatten();
+        let mut alarms: Vec<Alarm> = queues().filter_map(of_queue).collect();
         alarms.extend(
-            self.queues
-                .iter()
+            queues()
                 .filter(|queue| queue.parked.0 > 0)
                 .map(|queue| Alarm {
                     bad: true,
@@ -55,6 +121,7 @@ impl Facts {
         alarms.extend(
             self.nodes
                 .iter()
+                .flatten()
                 .filter(|node| !node.alive && !node.stopped)
                 .map(|node| Alarm {
                     bad: false,
@@ -67,21 +134,7 @@ impl Facts {
                     url: "#workers".into(),
                 }),
         );
-        alarms.extend(self.schedules.iter().filter_map(of_schedule));
-        if let Some(worst) = self.failures.first() {
-            alarms.push(Alarm {
-                bad: false,
-                text: format!(
-                    "{} of {}: {}",
-                    counted(worst.count, "dead letter"),
-                    worst.kind,
-                    worst.error
-                ),
-                url: format!("{PATH}?finished=true&state=discarded&kind={}", worst.kind),
-            });
-        }
-        alarms.extend(self.database.iter().flat_map(of_database));
-        alarms.sort_by_key(|alarm| !alarm.bad);
+        alarms.extend(self.schedules.iter().flatten().filter_map(of_schedule));
         alarms
     }
 }
@@ -119,6 +172,13 @@ fn of_queue(queue: &QueueRow) -> Option<Alarm> {
 
 fn of_schedule(schedule: &ScheduleRow) -> Option<Alarm> {
     let name = &schedule.name;
+    if is_gone(schedule) {
+        return Some(Alarm {
+            bad: false,
+            text: format!("No program runs the schedule {name} any more; forget it"),
+            url: SCHEDULES.into(),
+        });
+    }
     let text = match schedule.overdue_seconds {
         Some(late) if late > LATE => format!("The schedule {name} is late by {}", span(late)),
         _ if schedule.missed == 1 => format!("The schedule {name} missed a tick"),
@@ -181,6 +241,21 @@ mod tests {
         }
     }
 
+    /// Facts of an org in which nothing happens.
+    fn seen() -> Facts {
+        Facts {
+            minutes: Some(Vec::new()),
+            failures: Some(Vec::new()),
+            failing: Some(Vec::new()),
+            machinery: None,
+        }
+    }
+
+    fn told(facts: &Facts) -> Vec<(bool, String)> {
+        let alarms = facts.alarms().into_iter();
+        alarms.map(|alarm| (alarm.bad, alarm.text)).collect()
+    }
+
     #[test]
     fn what_stands_still_comes_first() {
         let waiting = |name: &str, seconds: f64| QueueRow {
@@ -188,8 +263,8 @@ mod tests {
             oldest_ready_seconds: Some(seconds),
             ..queue(name)
         };
-        let facts = Facts {
-            queues: vec![
+        let machinery = Machinery {
+            queues: Some(vec![
                 queue("calm"),
                 waiting("quick", 0.2),
                 waiting("slow", 90.0),
@@ -205,7 +280,9 @@ mod tests {
                     parked: Counted(2),
                     ..queue("strange")
                 },
-            ],
+            ]),
+            nodes: Some(Vec::new()),
+            schedules: Some(Vec::new()),
             database: Some(DatabaseRow {
                 version: "17.6".into(),
                 bytes: 1,
@@ -214,13 +291,12 @@ mod tests {
                 oldest_transaction_seconds: Some(4_000.0),
                 dead_rows: 0,
             }),
-            ..Facts::default()
         };
-        let told: Vec<_> = facts
-            .alarms()
-            .into_iter()
-            .map(|alarm| (alarm.bad, alarm.text))
-            .collect();
+        let facts = Facts {
+            machinery: Some(machinery),
+            ..seen()
+        };
+        let told = told(&facts);
         let wanted = [
             (true, "The first job of the queue slow waits for 1 min 30 s"),
             (true, "The queue held is paused, 3 jobs waiting"),
@@ -230,6 +306,23 @@ mod tests {
             (false, "A transaction has been open for 1 h 6 min"),
         ];
         assert_eq!(told, wanted.map(|(bad, text)| (bad, text.to_owned())));
-        assert_eq!(Facts::default().alarms(), []);
+        assert_eq!(seen().alarms(), []);
+    }
+
+    #[test]
+    fn what_was_not_looked_at_is_not_said_to_be_well() {
+        let facts = Facts {
+            failing: None,
+            machinery: Some(Machinery::default()),
+            ..seen()
+        };
+        let wanted = [
+            "What fails now could not be looked at within two seconds",
+            "The queues could not be looked at within two seconds",
+            "The workers could not be looked at within two seconds",
+            "The schedules could not be looked at within two seconds",
+            "The database's state could not be looked at within two seconds",
+        ];
+        assert_eq!(told(&facts), wanted.map(|text| (true, text.to_owned())));
     }
 }

@@ -11,7 +11,7 @@ use domain::clock::Timestamp;
 use serde::Serialize;
 
 use super::schedules::PATH;
-use super::{begin, sight_of};
+use super::{open, sight_of};
 use crate::app::App;
 use crate::commands::query::Parameters;
 use crate::commands::{Refused, instant, ops};
@@ -80,12 +80,9 @@ pub(super) async fn show(
     let mut given = Parameters::parse(&without(&query, &["said"]));
     let (from, to) = (given.text("from"), given.text("to"));
     given.finish()?;
-    let mut tx = session.begin(&app).await?;
     let title = format!("Make up for {name}");
-    let frame = Frame::new(&mut tx, &session, title, "schedules", &query).await?;
-    drop(tx);
-
-    let mut tx = begin(sight, &app, &session).await?;
+    let about = (title, "schedules");
+    let (frame, mut tx) = open(sight, &app, &session, about, &query).await?;
     let asked = match (&from, &to) {
         // Nothing is asked yet; whether there is such a schedule is.
         (None, None) => {

@@ -8,10 +8,10 @@ use serde::Serialize;
 
 use super::act::reason;
 use super::row::Reader;
-use super::{begin, in_time, sight_of};
+use super::{open, sight_of};
 use crate::app::App;
 use crate::commands::query::Parameters;
-use crate::commands::{Refused, ops};
+use crate::commands::{Refused, in_time, ops};
 use crate::console::Failed;
 use crate::console::frame::{Frame, address, back, without};
 use crate::console::moment::Moment;
@@ -60,11 +60,8 @@ pub(super) async fn list(
     let mut given = Parameters::parse(&without(&sent, &["said"]));
     let (unfinished, below) = (given.flag("unfinished"), given.cursor::<i64>());
     given.finish()?;
-    let mut tx = session.begin(&app).await?;
-    let frame = Frame::new(&mut tx, &session, "Batches", "batches", &sent).await?;
-    drop(tx);
-
-    let mut tx = begin(sight, &app, &session).await?;
+    let about = ("Batches", "batches");
+    let (frame, mut tx) = open(sight, &app, &session, about, &sent).await?;
     let filter = BatchFilter {
         unfinished,
         lane: sight.lane,

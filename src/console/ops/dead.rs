@@ -7,9 +7,9 @@ use queue::admin::{self, DeadFilter, FailureRow, Rate, Redrive};
 use serde::Serialize;
 
 use super::row::Reader;
-use super::{begin, in_time, sight_of};
+use super::{open, sight_of};
 use crate::app::App;
-use crate::commands::{Refused, ops};
+use crate::commands::{Refused, in_time, ops};
 use crate::console::Failed;
 use crate::console::frame::{Frame, back};
 use crate::console::moment::Moment;
@@ -46,11 +46,8 @@ pub(super) async fn list(
 ) -> Result<Response, Failed> {
     let sight = sight_of(&session)?;
     let query = query.unwrap_or_default();
-    let mut tx = session.begin(&app).await?;
-    let frame = Frame::new(&mut tx, &session, "Dead letters", "dead", &query).await?;
-    drop(tx);
-
-    let mut tx = begin(sight, &app, &session).await?;
+    let about = ("Dead letters", "dead");
+    let (frame, mut tx) = open(sight, &app, &session, about, &query).await?;
     let filter = DeadFilter {
         lane: sight.lane,
         ..DeadFilter::default()
@@ -104,13 +101,17 @@ pub(super) async fn redrive(State(app): State<App>, posted: Posted) -> Result<Re
 pub(super) async fn forget(State(app): State<App>, posted: Posted) -> Result<Response, Failed> {
     let (session, fields) = (&posted.session, &posted.fields);
     let filter = of_one_cause(session, fields)?;
+    if filter.until.is_none() {
+        let why = "Must say which was the last that was shown";
+        return Err(Refused::field("until", "required", why).into());
+    }
     let by = session.act(&app, &posted.client);
     let tx = session.begin(&app).await?;
     let gone = ops::forget_dead(&app.db, tx, &by, &filter).await?;
     Ok(Redirect::to(&back(PATH, PATH, &format!("forgotten.{gone}"))).into_response())
 }
 
-/// The letters that a row of the page is about, of those that the person sees.
+/// The letters that a row of the page is about, of those that the person sees: what died since it was shown is not meant.
 fn of_one_cause(session: &Session, fields: &Fields) -> Result<DeadFilter, Refused> {
     let sight = sight_of(session)?;
     let cause = fields.text("fingerprint").parse().map_err(|_| {
@@ -120,7 +121,10 @@ fn of_one_cause(session: &Session, fields: &Fields) -> Result<DeadFilter, Refuse
             "Must be the fingerprint of a cause",
         )
     })?;
+    let until = fields.filled("until").map(str::parse).transpose();
+    let until = until.map_err(|_| Refused::field("until", "invalid", "Must be an instant"))?;
     Ok(DeadFilter {
+        until,
         kind: fields.filled("kind").map(str::to_owned),
         fingerprint: Some(cause),
         lane: sight.lane,

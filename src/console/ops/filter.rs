@@ -1,6 +1,6 @@
 //! The filters of the job table: what the address says, as fields to change it.
 
-use queue::admin::{Cursor, Filter};
+use queue::admin::{Cursor, FINISHED_STATES, Filter, LIVE_STATES};
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -14,8 +14,6 @@ use crate::console::words::{self, Choice};
 const A_PAGE: i64 = 50;
 /// Where the table is.
 pub(super) const PATH: &str = "/ops/jobs";
-const LIVE: [&str; 5] = ["ready", "running", "scheduled", "parked", "held"];
-const FINISHED: [&str; 4] = ["completed", "skipped", "discarded", "cancelled"];
 
 /// What the address asks for.
 pub(super) struct Asked {
@@ -61,7 +59,6 @@ impl Asked {
             queue: given.text("queue"),
             kind: given.text("kind"),
             lane: given.parsed::<Uuid>("org", "the id of an organisation"),
-            since: None,
             limit: Some(A_PAGE),
             state,
         };
@@ -136,9 +133,9 @@ impl Asked {
             }
         };
         let mut views = vec![view(false, None)];
-        views.extend(LIVE.map(|state| view(false, Some(state))));
+        views.extend(LIVE_STATES.map(|state| view(false, Some(state))));
         views.push(view(true, None));
-        views.extend(FINISHED.map(|state| view(true, Some(state))));
+        views.extend(FINISHED_STATES.map(|state| view(true, Some(state))));
         views
     }
 }

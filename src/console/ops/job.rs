@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::filter::PATH;
 use super::row::{Reader, Row, StateMark};
-use super::{begin, sight_of};
+use super::{open, sight_of};
 use crate::app::App;
 use crate::commands::Refused;
 use crate::console::Failed;
@@ -86,13 +86,10 @@ pub(super) async fn show(
     let sight = sight_of(&session)?;
     let missing = || Refused::NotFound("job");
     let id: i64 = id.parse().map_err(|_| missing())?;
-    let mut tx = session.begin(&app).await?;
     let title = format!("Job {id}");
     let query = query.unwrap_or_default();
-    let frame = Frame::new(&mut tx, &session, title, "jobs", &query).await?;
-    drop(tx);
-
-    let mut tx = begin(sight, &app, &session).await?;
+    let about = (title, "jobs");
+    let (frame, mut tx) = open(sight, &app, &session, about, &query).await?;
     let found = admin::show(&mut tx, id).await?;
     let detail = found
         .filter(|found| sight.takes_in(found.job.lane))

@@ -8,8 +8,9 @@ use serde::Serialize;
 
 use super::filter::{Asked, Filters, PATH};
 use super::row::{Reader, Row};
-use super::{begin, in_time, sight_of};
+use super::{open, sight_of};
 use crate::app::App;
+use crate::commands::in_time;
 use crate::console::Failed;
 use crate::console::frame::{Frame, address, without};
 use crate::web::cursor;
@@ -41,11 +42,8 @@ pub(super) async fn list(
     if let Some(id) = asked.id {
         return Ok(Redirect::to(&format!("{PATH}/{id}")).into_response());
     }
-    let mut tx = session.begin(&app).await?;
-    let frame = Frame::new(&mut tx, &session, "Jobs", "jobs", &sent).await?;
-    drop(tx);
-
-    let mut tx = begin(sight, &app, &session).await?;
+    let about = ("Jobs", "jobs");
+    let (frame, mut tx) = open(sight, &app, &session, about, &sent).await?;
     let found = in_time(admin::list(&mut tx, &asked.filter, asked.after).await)?;
     let too_many = found.is_none();
     let (jobs, next) = found.map_or_else(Default::default, |found| (found.items, found.next));

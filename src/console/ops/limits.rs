@@ -7,7 +7,7 @@ use queue::admin::{self, Limits, LimitsChange, Rate, Rule, Scope};
 use serde::Serialize;
 
 use super::row::Reader;
-use super::{begin, sight_of};
+use super::{open, sight_of};
 use crate::app::App;
 use crate::commands::{Refused, ops};
 use crate::console::Failed;
@@ -16,6 +16,11 @@ use crate::console::moment::Moment;
 use crate::console::posted::{Fields, Posted};
 use crate::console::words::Choice;
 use crate::web::session::Session;
+
+/// What takes a limit away.
+const NONE: &str = "none";
+/// What a limit has to be.
+const COUNT: &str = "Must be a number from 1 to 1000000, or `none`";
 
 /// Where the page is.
 pub(super) const PATH: &str = "/ops/limits";
@@ -48,11 +53,8 @@ pub(super) async fn list(
     let sight = sight_of(&session)?;
     sight.need_whole()?;
     let query = query.unwrap_or_default();
-    let mut tx = session.begin(&app).await?;
-    let frame = Frame::new(&mut tx, &session, "Limits", "limits", &query).await?;
-    drop(tx);
-
-    let mut tx = begin(sight, &app, &session).await?;
+    let about = ("Limits", "limits");
+    let (frame, mut tx) = open(sight, &app, &session, about, &query).await?;
     let rules = admin::rules(&mut tx).await?;
     let lanes = rules.iter().filter(|rule| rule.scope == Scope::Lane);
     let lanes = lanes.filter_map(|rule| rule.name.parse().ok());
@@ -110,17 +112,19 @@ pub(super) async fn act(State(app): State<App>, posted: Posted) -> Result<Respon
     Ok(Redirect::to(&back(PATH, PATH, said)).into_response())
 }
 
-/// The limits that were typed; an empty field stays as it is.
+/// The limits that were typed; an empty field stays as it is, `none` takes a limit away.
 fn asked(fields: &Fields) -> Result<LimitsChange, Refused> {
     let count = |name: &str| match fields.filled(name) {
         None => Ok(None),
+        Some(NONE) => Ok(Some(None)),
         Some(text) => text
             .parse()
             .map(|count| Some(Some(count)))
-            .map_err(|_| Refused::field(name, "invalid", "Must be a number from 1 to 1000000")),
+            .map_err(|_| Refused::field(name, "invalid", COUNT)),
     };
     let rate = match fields.filled("rate") {
         None => None,
+        Some(NONE) => Some(None),
         Some(text) => {
             let rate: Result<Rate, String> = text.parse();
             Some(Some(
@@ -128,9 +132,19 @@ fn asked(fields: &Fields) -> Result<LimitsChange, Refused> {
             ))
         }
     };
-    Ok(LimitsChange {
+    let turns = fields.filled("turns").map(str::parse).transpose();
+    let change = LimitsChange {
+        paused: None,
         max_running: count("max_running")?,
+        lane_running: count("lane_running")?,
+        key_running: count("key_running")?,
+        turns: turns.map_err(|_| Refused::field("turns", "invalid", "Must be true or false"))?,
         rate,
-        ..LimitsChange::default()
-    })
+        burst: count("burst")?,
+    };
+    if change == LimitsChange::default() {
+        let why = "Type at least one limit, or `none` where one is to be taken away";
+        return Err(Refused::field("limits", "required", why));
+    }
+    Ok(change)
 }

@@ -7,19 +7,18 @@ use domain::id::OrgId;
 use domain::store::mail_ledger;
 use jobs::SendMail;
 use queue::Job;
-use queue::admin::{
-    self, DatabaseRow, FailingRow, FailureRow, MinuteRow, NodeRow, QueueRow, Share,
-};
+use queue::admin::{self, DatabaseRow, FailingRow, FailureRow, NodeRow, QueueRow, Share};
 use serde::Serialize;
 use sqlx::PgConnection;
 
-use super::alarm::{Alarm, Facts};
+use super::alarm::{Alarm, Facts, Machinery};
 use super::chart::Chart;
 use super::filter::PATH;
 use super::row::Reader;
 use super::schedules::Schedule;
-use super::{begin, in_time, sight_of};
+use super::{begin, sight_of};
 use crate::app::App;
+use crate::commands::in_time;
 use crate::console::Failed;
 use crate::console::frame::Frame;
 use crate::console::moment::{Moment, span};
@@ -38,12 +37,13 @@ struct NowPage {
     whole: bool,
     alarms: Vec<Alarm>,
     cards: Vec<Card>,
+    // There is none of what the database gave up looking for.
     chart: Option<Chart>,
-    queues: Vec<Queue>,
-    failing: Vec<Failing>,
-    failures: Vec<Failure>,
-    workers: Vec<Worker>,
-    schedules: Vec<Schedule>,
+    queues: Option<Vec<Queue>>,
+    failing: Option<Vec<Failing>>,
+    failures: Option<Vec<Failure>>,
+    workers: Option<Vec<Worker>>,
+    schedules: Option<Vec<Schedule>>,
     database: Option<Database>,
 }
 
@@ -122,23 +122,23 @@ pub(super) async fn show(
         queue: None,
         lane: sight.lane,
     };
-    let whole = sight.lane.is_none();
     let mut tx = begin(sight, &app, &session).await?;
-    let minutes = in_time(admin::rates(&mut tx, share).await)?;
-    let mut facts = if whole {
-        machinery(&mut tx).await?
-    } else {
-        Facts::default()
-    };
     let dead = admin::DeadFilter {
         lane: sight.lane,
         ..admin::DeadFilter::default()
     };
-    facts.failures = in_time(admin::dead(&mut tx, &dead).await)?.unwrap_or_default();
-    facts.failing = in_time(admin::failing(&mut tx, share).await)?.unwrap_or_default();
+    let facts = Facts {
+        minutes: in_time(admin::rates(&mut tx, share).await)?,
+        machinery: match sight.lane {
+            None => Some(machinery(&mut tx).await?),
+            Some(_) => None,
+        },
+        failures: in_time(admin::dead(&mut tx, &dead).await)?,
+        failing: in_time(admin::failing(&mut tx, share).await)?,
+    };
     let reader = Reader::new(&mut tx, app.clock.now(), session.zone, [].into_iter()).await?;
 
-    let mut page = page(frame, facts, minutes, whole, &reader);
+    let mut page = page(frame, facts, &reader);
     page.cards.push(Card {
         url: doubtful(unknown, session.member.org),
         ..Card::new(unknown.to_string(), "of your mails may or may not be sent")
@@ -157,19 +157,17 @@ fn doubtful(unknown: i64, org: OrgId) -> String {
     format!("{PATH}?finished=true&state=skipped&kind={kind}&org={org}")
 }
 
-fn page(
-    frame: Frame,
-    facts: Facts,
-    minutes: Option<Vec<MinuteRow>>,
-    whole: bool,
-    reader: &Reader,
-) -> NowPage {
+fn page(frame: Frame, facts: Facts, reader: &Reader) -> NowPage {
+    let (alarms, cards, whole) = (facts.alarms(), cards(&facts), facts.machinery.is_some());
+    let machinery = facts.machinery.unwrap_or_default();
     NowPage {
         at: reader.moment(reader.now),
         whole,
-        alarms: facts.alarms(),
-        cards: cards(&facts, minutes.as_deref(), whole),
-        chart: minutes.map(|minutes| Chart::of(&minutes, reader.zone)),
+        alarms,
+        cards,
+        chart: facts
+            .minutes
+            .map(|minutes| Chart::of(&minutes, reader.zone)),
         failing: all(facts.failing, |row| Failing {
             next: reader.moment(row.next_at),
             row,
@@ -179,17 +177,17 @@ fn page(
             last: reader.moment(row.last_at),
             row,
         }),
-        queues: all(facts.queues, |row| Queue {
+        queues: all(machinery.queues, |row| Queue {
             oldest: row.oldest_ready_seconds.map(span),
             row,
         }),
-        workers: all(facts.nodes, |row| Worker {
+        workers: all(machinery.nodes, |row| Worker {
             up: reader.moment(row.started_at),
             seen: span(row.seen_seconds_ago),
             row,
         }),
-        schedules: all(facts.schedules, |row| Schedule::of(row, reader)),
-        database: facts.database.map(|row| Database {
+        schedules: all(machinery.schedules, |row| Schedule::of(row, reader)),
+        database: machinery.database.map(|row| Database {
             size: size(row.bytes),
             oldest: row.oldest_transaction_seconds.map(span),
             row,
@@ -198,54 +196,58 @@ fn page(
     }
 }
 
-fn all<Row, Shown>(rows: Vec<Row>, shown: impl Fn(Row) -> Shown) -> Vec<Shown> {
-    rows.into_iter().map(shown).collect()
+fn all<Row, Shown>(rows: Option<Vec<Row>>, shown: impl Fn(Row) -> Shown) -> Option<Vec<Shown>> {
+    rows.map(|rows| rows.into_iter().map(shown).collect())
 }
 
-/// How the queues, workers, schedules and the database are.
-async fn machinery(db: &mut PgConnection) -> sqlx::Result<Facts> {
-    Ok(Facts {
-        queues: in_time(admin::queues(db).await)?.unwrap_or_default(),
-        nodes: in_time(admin::nodes(db).await)?.unwrap_or_default(),
-        schedules: admin::schedules(db).await?,
+async fn machinery(db: &mut PgConnection) -> sqlx::Result<Machinery> {
+    Ok(Machinery {
+        queues: in_time(admin::queues(db).await)?,
+        nodes: in_time(admin::nodes(db).await)?,
+        schedules: in_time(admin::schedules(db).await)?,
         database: in_time(admin::database(db).await)?,
-        ..Facts::default()
     })
 }
 
-fn cards(facts: &Facts, minutes: Option<&[MinuteRow]>, whole: bool) -> Vec<Card> {
+/// What stands for a figure that is not known.
+const UNKNOWN: &str = "–";
+
+fn cards(facts: &Facts) -> Vec<Card> {
     let mut cards = Vec::new();
-    if whole {
+    let or_unknown = |figure: Option<String>| figure.unwrap_or_else(|| UNKNOWN.into());
+    if let Some(machinery) = &facts.machinery {
+        let queues = machinery.queues.as_deref();
         let sum = |of: fn(&QueueRow) -> i64| {
-            let most = facts.queues.iter().map(of).sum::<i64>();
-            admin::Counted(most).to_string()
+            let sum = queues.map(|queues| queues.iter().map(of).sum());
+            or_unknown(sum.map(|sum| admin::Counted(sum).to_string()))
         };
-        let oldest = facts
-            .queues
-            .iter()
-            .filter_map(|queue| queue.oldest_ready_seconds);
-        let oldest = oldest.max_by(f64::total_cmp);
+        let waits = queues.iter().copied().flatten();
+        let waits = waits.filter_map(|queue| queue.oldest_ready_seconds);
+        let oldest = or_unknown(waits.max_by(f64::total_cmp).map(span));
         cards.push(Card::new(sum(|queue| queue.ready.0), "ready"));
-        cards.push(Card::new(
-            oldest.map_or_else(|| "–".into(), span),
-            "first ready waits",
-        ));
+        cards.push(Card::new(oldest, "first ready waits"));
         cards.push(Card::new(sum(|queue| queue.running.0), "running"));
         cards.push(Card::new(sum(|queue| queue.scheduled.0), "scheduled"));
-        let alive = facts.nodes.iter().filter(|node| node.alive).count();
-        cards.push(Card::new(alive.to_string(), "workers alive"));
-    }
-    if let Some(minutes) = minutes {
-        // The minute that has just begun says nothing yet.
-        let whole_minutes = minutes.iter().rev().skip(1).take(RATE_OVER);
-        let done: i64 = whole_minutes.map(|minute| minute.done).sum();
+        let alive = |nodes: &Vec<NodeRow>| nodes.iter().filter(|node| node.alive).count();
+        let alive = machinery.nodes.as_ref().map(alive);
         cards.push(Card::new(
-            format!("{:.1}", done as f64 / RATE_OVER as f64),
-            "done a minute",
+            or_unknown(alive.map(|alive| alive.to_string())),
+            "workers alive",
         ));
-        let discarded: i64 = minutes.iter().map(|minute| minute.discarded).sum();
-        cards.push(Card::new(discarded.to_string(), "dead letters, last hour"));
     }
+    let minutes = facts.minutes.as_deref();
+    let done = minutes.map(|minutes| {
+        // The minute that has just begun says nothing yet.
+        let whole = minutes.iter().rev().skip(1).take(RATE_OVER);
+        let done: i64 = whole.map(|minute| minute.done).sum();
+        format!("{:.1}", done as f64 / RATE_OVER as f64)
+    });
+    cards.push(Card::new(or_unknown(done), "done a minute"));
+    let discarded = minutes.map(|minutes| {
+        let discarded: i64 = minutes.iter().map(|minute| minute.discarded).sum();
+        discarded.to_string()
+    });
+    cards.push(Card::new(or_unknown(discarded), "dead letters, last hour"));
     cards
 }
 

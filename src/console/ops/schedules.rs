@@ -7,7 +7,7 @@ use queue::admin::{self, ScheduleRow};
 use serde::Serialize;
 
 use super::row::Reader;
-use super::{begin, sight_of};
+use super::{open, sight_of};
 use crate::app::App;
 use crate::commands::{Refused, ops};
 use crate::console::Failed;
@@ -35,6 +35,13 @@ pub(super) struct Schedule {
     next: Option<Moment>,
     /// By how much the last tick was late.
     late: Option<String>,
+    /// Whether no program has it any more.
+    gone: bool,
+}
+
+/// Whether no program has the schedule any more: none that runs, and not this one.
+pub(super) fn is_gone(row: &ScheduleRow) -> bool {
+    row.programs == 0 && ops::schedule(&row.name).is_err()
 }
 
 impl Schedule {
@@ -43,6 +50,7 @@ impl Schedule {
         Self {
             last: row.last_due.map(|at| reader.moment(at)),
             next: row.next_due.map(|at| reader.moment(at)),
+            gone: is_gone(&row),
             late: fired_and_due.map(|(fired, due)| span((fired - due).as_seconds_f64())),
             row,
         }
@@ -58,11 +66,8 @@ pub(super) async fn list(
     let sight = sight_of(&session)?;
     sight.need_whole()?;
     let query = query.unwrap_or_default();
-    let mut tx = session.begin(&app).await?;
-    let frame = Frame::new(&mut tx, &session, "Schedules", "schedules", &query).await?;
-    drop(tx);
-
-    let mut tx = begin(sight, &app, &session).await?;
+    let about = ("Schedules", "schedules");
+    let (frame, mut tx) = open(sight, &app, &session, about, &query).await?;
     let rows = admin::schedules(&mut tx).await?;
     let reader = Reader::new(&mut tx, app.clock.now(), session.zone, [].into_iter()).await?;
     let schedules = rows.into_iter().map(|row| Schedule::of(row, &reader));
@@ -91,12 +96,16 @@ pub(super) async fn act(State(app): State<App>, posted: Posted) -> Result<Respon
             ops::pause_schedule(&mut tx, &by, name, false).await?;
             "resumed"
         }
+        "forget" => {
+            ops::forget_schedule(&mut tx, &by, name).await?;
+            "schedule_forgotten"
+        }
         "run" => {
             ops::run_schedule(&mut tx, &by, name).await?;
             "fired"
         }
         _ => {
-            let why = "Choose what to do: pause, resume or run";
+            let why = "Choose what to do: pause, resume, run or forget";
             return Err(Refused::field("verb", "invalid", why).into());
         }
     };

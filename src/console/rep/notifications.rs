@@ -109,8 +109,7 @@ pub(super) async fn read(State(app): State<App>, posted: Posted) -> Result<Respo
     }
     tx.commit().await?;
     // The person's other pages count less now.
-    let mut db = app.db.pool().acquire().await?;
-    bell::ring(&mut db, org, &[user]).await?;
+    app.bells.news(org, user).await;
     let to = match lead.filter(|_| posted.fields.text("open") == "true") {
         Some(lead) => format!("/dashboard/crm/leads/{lead}"),
         None => back(posted.fields.text("back"), PATH, "read"),

@@ -22,6 +22,7 @@ use crate::commands::Refused;
 use crate::commands::query::Parameters;
 use crate::console::Failed;
 use crate::console::frame::COUNTED_TO;
+use crate::console::signed_in::Unused;
 use crate::web::bells::{Heard, Rang};
 use crate::web::cursor;
 use crate::web::session::Session;
@@ -30,7 +31,7 @@ use crate::web::session::Session;
 const AT_ONCE: i64 = 3;
 /// How often a page looks by itself, in case it was not told.
 const LOOK: Duration = Duration::from_secs(30);
-/// How long a page stays connected before it connects again, signed in still or not.
+/// How long a page stays connected before it connects again.
 const LONGEST: Duration = Duration::from_secs(900);
 
 type At = (Timestamp, NotificationId);
@@ -73,7 +74,7 @@ struct Listening {
 /// which score.
 pub(super) async fn stream(
     State(app): State<App>,
-    session: Session,
+    Unused(session): Unused,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Failed> {
@@ -81,13 +82,15 @@ pub(super) async fn stream(
     let mut given = Parameters::parse(query.as_deref().unwrap_or_default());
     let (lead, as_of) = (given.parsed("lead", "an id"), given.instant("as_of"));
     let score = given.parsed("score", "a number");
+    let told = given.text("last");
     given.finish()?;
     let seen = as_of.map(|at| (at, score));
     // From here on nothing is missed: what comes while we look is heard after.
     let heard = app.bells.listen(member.org, member.user, lead);
+    // A stream that the browser opens again carries the header; one that the page opens anew cannot, and says it in its address.
     let last = headers.get("last-event-id").and_then(|id| id.to_str().ok());
     let listening = Listening {
-        newest: last.and_then(cursor::decode),
+        newest: last.or(told.as_deref()).and_then(cursor::decode),
         told: None,
         watched: lead.map(|lead| Watched { lead, seen }),
         events: VecDeque::new(),
@@ -121,16 +124,24 @@ impl Listening {
                     () = tokio::time::sleep(LOOK) => Rang::Either,
                 }
             };
-            // The page connects again by itself.
-            if let Err(error) = self.look(rang).await {
-                error.log();
-                return None;
+            // Where it ends, the page connects again by itself.
+            match self.look(rang).await {
+                Ok(true) => {}
+                Ok(false) => return None,
+                Err(error) => {
+                    error.log();
+                    return None;
+                }
             }
         }
     }
 
-    /// Finds what there is to tell, as far as the person may see it.
-    async fn look(&mut self, rang: Rang) -> Result<(), Refused> {
+    /// Finds what there is to tell, as far as the person may see it now; false if they are signed in no more.
+    async fn look(&mut self, rang: Rang) -> Result<bool, Refused> {
+        let Some(session) = self.session.again(&self.app).await? else {
+            return Ok(false);
+        };
+        self.session = session;
         let mut tx = self.session.begin(&self.app).await?;
         if rang != Rang::Lead {
             let news = self.news(&mut tx).await?;
@@ -140,7 +151,7 @@ impl Listening {
             let changed = self.changed(&mut tx, rang == Rang::Lead).await?;
             self.events.extend(changed);
         }
-        Ok(())
+        Ok(true)
     }
 
     /// That the lead was changed, `surely` or by how it is now; of one that is not to be seen, nothing.

@@ -29,6 +29,8 @@ pub struct DeadFilter {
     pub lane: Option<Uuid>,
     /// Discarded since then.
     pub since: Option<DateTime<Utc>>,
+    /// Discarded until then, that instant included.
+    pub until: Option<DateTime<Utc>>,
 }
 
 impl DeadFilter {
@@ -39,6 +41,7 @@ impl DeadFilter {
             && self.queue.is_none()
             && self.lane.is_none()
             && self.since.is_none()
+            && self.until.is_none()
     }
 }
 
@@ -101,6 +104,7 @@ pub async fn dead(db: &mut PgConnection, filter: &DeadFilter) -> sqlx::Result<Ve
             WHERE outcome = 'discarded' AND ($2::text IS NULL OR kind = $2)
                 AND ($3::bigint IS NULL OR fingerprint = $3) AND ($4::text IS NULL OR queue = $4)
                 AND ($5::uuid IS NULL OR lane = $5) AND ($6::timestamptz IS NULL OR finished_at >= $6)
+                AND ($7::timestamptz IS NULL OR finished_at <= $7)
             ORDER BY finished_at DESC, id DESC
             LIMIT $1
         ) newest
@@ -115,6 +119,7 @@ pub async fn dead(db: &mut PgConnection, filter: &DeadFilter) -> sqlx::Result<Ve
     .bind(&filter.queue)
     .bind(filter.lane)
     .bind(filter.since)
+    .bind(filter.until)
     .fetch_all(&mut *tx)
     .await?;
     for group in &mut groups {
@@ -133,6 +138,7 @@ pub async fn count_dead(db: &mut PgConnection, filter: &DeadFilter) -> sqlx::Res
         WHERE outcome = 'discarded' AND ($1::text IS NULL OR kind = $1)
             AND ($2::bigint IS NULL OR fingerprint = $2) AND ($3::text IS NULL OR queue = $3)
             AND ($4::uuid IS NULL OR lane = $4) AND ($5::timestamptz IS NULL OR finished_at >= $5)
+            AND ($6::timestamptz IS NULL OR finished_at <= $6)
         "#,
     )
     .bind(&filter.kind)
@@ -140,6 +146,7 @@ pub async fn count_dead(db: &mut PgConnection, filter: &DeadFilter) -> sqlx::Res
     .bind(&filter.queue)
     .bind(filter.lane)
     .bind(filter.since)
+    .bind(filter.until)
     .fetch_one(&mut *tx)
     .await?;
     Ok(count.unsigned_abs())
@@ -177,6 +184,7 @@ pub async fn redrive(
             .bind(i64::try_from(left).unwrap_or(i64::MAX))
             .bind(how.every.map(interval))
             .bind(i64::try_from(done.retried + done.key_taken).unwrap_or(i64::MAX))
+            .bind(filter.until)
             .fetch_one(&mut *tx)
             .await?;
         tx.commit().await?;
@@ -211,7 +219,7 @@ const MOVE: &str = r#"
             WHERE outcome = 'discarded' AND ($1::text IS NULL OR kind = $1)
                 AND ($2::bigint IS NULL OR fingerprint = $2) AND ($3::text IS NULL OR queue = $3)
                 AND ($4::uuid IS NULL OR lane = $4) AND ($5::timestamptz IS NULL OR finished_at >= $5)
-                AND finished_at <= $6 AND ($7::timestamptz IS NULL OR (finished_at, id) > ($7, $8::bigint))
+                AND finished_at <= least($6, $12::timestamptz) AND ($7::timestamptz IS NULL OR (finished_at, id) > ($7, $8::bigint))
             ORDER BY finished_at, id
             LIMIT $9
             FOR UPDATE SKIP LOCKED
@@ -252,7 +260,7 @@ pub async fn forget_dead(db: &mut PgConnection, filter: &DeadFilter) -> sqlx::Re
                 WHERE outcome = 'discarded' AND ($1::text IS NULL OR kind = $1)
                     AND ($2::bigint IS NULL OR fingerprint = $2) AND ($3::text IS NULL OR queue = $3)
                     AND ($4::uuid IS NULL OR lane = $4) AND ($5::timestamptz IS NULL OR finished_at >= $5)
-                    AND finished_at <= $6
+                    AND finished_at <= least($6, $8::timestamptz)
                 ORDER BY finished_at, id
                 LIMIT $7
                 FOR UPDATE SKIP LOCKED
@@ -267,6 +275,7 @@ pub async fn forget_dead(db: &mut PgConnection, filter: &DeadFilter) -> sqlx::Re
         .bind(filter.since)
         .bind(began)
         .bind(i64::try_from(CHUNK).unwrap_or(i64::MAX))
+        .bind(filter.until)
         .execute(&mut *tx)
         .await?;
         tx.commit().await?;

@@ -25,8 +25,6 @@ pub struct Filter {
     pub state: Option<String>,
     /// Of this lane.
     pub lane: Option<Uuid>,
-    /// Made, or finished, since then.
-    pub since: Option<DateTime<Utc>>,
     /// How many at most.
     pub limit: Option<i64>,
 }
@@ -153,7 +151,6 @@ pub async fn list(
         .bind(&filter.kind)
         .bind(&filter.state)
         .bind(filter.lane)
-        .bind(filter.since)
         .bind(cursor.map(|cursor| cursor.at))
         .bind(cursor.map(|cursor| cursor.id))
         .bind(limit + 1)
@@ -179,10 +176,10 @@ const LIVE: &str = r#"
     FROM queue.job
     WHERE ($1::text IS NULL OR queue = $1) AND ($2::text IS NULL OR kind = $2)
         AND ($3::text IS NULL OR queue.state_name(state, lease_by) = $3)
-        AND ($4::uuid IS NULL OR lane = $4) AND ($5::timestamptz IS NULL OR created_at >= $5)
-        AND ($6::timestamptz IS NULL OR id < $7::bigint)
+        AND ($4::uuid IS NULL OR lane = $4)
+        AND ($5::timestamptz IS NULL OR id < $6::bigint)
     ORDER BY id DESC
-    LIMIT $8
+    LIMIT $7
 "#;
 
 /// Finished ones do so too: of most, no index has the time at which they were finished.
@@ -192,10 +189,9 @@ const FINISHED: &str = r#"
     FROM queue.job_history
     WHERE ($1::text IS NULL OR queue = $1) AND ($2::text IS NULL OR kind = $2)
         AND ($3::text IS NULL OR outcome = $3) AND ($4::uuid IS NULL OR lane = $4)
-        AND ($5::timestamptz IS NULL OR finished_at >= $5)
-        AND ($6::timestamptz IS NULL OR id < $7::bigint)
+        AND ($5::timestamptz IS NULL OR id < $6::bigint)
     ORDER BY id DESC
-    LIMIT $8
+    LIMIT $7
 "#;
 
 /// Dead letters go by the time at which they died.
@@ -205,10 +201,9 @@ const DISCARDED: &str = r#"
     FROM queue.job_history
     WHERE ($1::text IS NULL OR queue = $1) AND ($2::text IS NULL OR kind = $2)
         AND outcome = $3 AND ($4::uuid IS NULL OR lane = $4)
-        AND ($5::timestamptz IS NULL OR finished_at >= $5)
-        AND ($6::timestamptz IS NULL OR (finished_at, id) < ($6, $7::bigint))
+        AND ($5::timestamptz IS NULL OR (finished_at, id) < ($5, $6::bigint))
     ORDER BY finished_at DESC, id DESC
-    LIMIT $8
+    LIMIT $7
 "#;
 
 /// One job, live or finished.

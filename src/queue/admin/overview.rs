@@ -233,7 +233,8 @@ pub struct FailingRow {
     pub sample: i64,
 }
 
-/// Live jobs whose last attempt failed, grouped by their error, the most frequent first.
+/// Live jobs whose last attempt failed, of which the newest [`COUNTED_TO`] are looked at, grouped by their error, the most
+/// frequent first. Served by `job_failed`.
 pub async fn failing(db: &mut PgConnection, share: Share<'_>) -> sqlx::Result<Vec<FailingRow>> {
     let mut tx = question(db).await?;
     sqlx::query_as(
@@ -246,6 +247,7 @@ pub async fn failing(db: &mut PgConnection, share: Share<'_>) -> sqlx::Result<Ve
                 '[0-9a-fA-F]{8}-[0-9a-fA-F-]{27}|[0-9]+', '#', 'g') AS fingerprint
             FROM queue.job
             WHERE errors <> '[]' AND ($2::text IS NULL OR queue = $2) AND ($3::uuid IS NULL OR lane = $3)
+            ORDER BY id DESC
             LIMIT $1
         ) live
         GROUP BY kind, fingerprint

@@ -202,6 +202,29 @@ pub(super) async fn set_paused(
     Ok(changed.rows_affected() == 1)
 }
 
+/// Whether a program that runs fires a schedule of this name, or may.
+pub(super) async fn is_fired(db: &mut PgConnection, name: &str) -> sqlx::Result<bool> {
+    sqlx::query_scalar(
+        r#"
+        SELECT EXISTS (SELECT FROM queue.node
+            WHERE lease_until > now() AND (schedules IS NULL OR $1 = ANY (schedules)))
+        "#,
+    )
+    .bind(name)
+    .fetch_one(db)
+    .await
+}
+
+/// Removes a schedule; what it fired stays written down until it is old, so that one of this name which comes back fires no
+/// tick twice.
+pub(super) async fn delete(db: &mut PgConnection, name: &str) -> sqlx::Result<bool> {
+    let gone = sqlx::query("DELETE FROM queue.schedule WHERE name = $1")
+        .bind(name)
+        .execute(db)
+        .await?;
+    Ok(gone.rows_affected() == 1)
+}
+
 /// The ticks of a schedule in `from..=to`.
 pub(super) async fn ticks(
     db: &mut PgConnection,

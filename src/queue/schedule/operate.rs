@@ -34,6 +34,8 @@ pub struct ScheduleRow {
     pub overdue_seconds: Option<f64>,
     /// How many ticks fell due and did not fire.
     pub missed: i64,
+    /// How many programs run that fire it, or may.
+    pub programs: i64,
     /// The next three times, as the zone's clock shows them.
     #[sqlx(skip)]
     pub next_three: Vec<String>,
@@ -45,6 +47,8 @@ pub async fn list(db: &mut PgConnection) -> sqlx::Result<Vec<ScheduleRow>> {
         r#"
         SELECT s.name, s.cadence, s.described, s.zone, s.catch_up, s.paused, s.last_due, t.fired_at AS last_fired,
             s.next_due, s.missed,
+            (SELECT count(*) FROM queue.node n
+                WHERE n.lease_until > now() AND (n.schedules IS NULL OR s.name = ANY (n.schedules))) AS programs,
             CASE WHEN NOT s.paused AND s.next_due < now()
                 THEN extract(epoch FROM now() - s.next_due)::float8 END AS overdue_seconds
         FROM queue.schedule s
@@ -96,6 +100,37 @@ pub async fn resume(db: &mut PgConnection, name: &str) -> Result<bool, ResumeErr
     }
     tx.commit().await?;
     Ok(true)
+}
+
+/// Why a schedule was not forgotten.
+#[derive(Debug, thiserror::Error)]
+pub enum ForgetError {
+    /// It would be made known again.
+    #[error("the schedule {0} is in a program that runs, or in this one; take it out of it first")]
+    Fired(String),
+    /// The database refused.
+    #[error(transparent)]
+    Database(#[from] sqlx::Error),
+}
+
+/// Removes a schedule that is in no program any more, neither in one that runs nor among those of `this` one; false if there
+/// is no such schedule.
+pub async fn forget(
+    db: &mut PgConnection,
+    name: &str,
+    this: &[Schedule],
+) -> Result<bool, ForgetError> {
+    let mut tx = db.begin().await?;
+    if ledger::lock(&mut tx, name).await?.is_none() {
+        return Ok(false);
+    }
+    let is_ours = this.iter().any(|schedule| schedule.name() == name);
+    if is_ours || ledger::is_fired(&mut tx, name).await? {
+        return Err(ForgetError::Fired(name.to_owned()));
+    }
+    let gone = ledger::delete(&mut tx, name).await?;
+    tx.commit().await?;
+    Ok(gone)
 }
 
 /// Fires once now, whatever the cadence says and also while it is paused, and leaves the plan alone; gives the nominal

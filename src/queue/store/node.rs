@@ -16,6 +16,7 @@ pub(crate) struct About {
     pub(crate) version: String,
     pub(crate) queues: Vec<String>,
     pub(crate) kinds: Vec<String>,
+    pub(crate) schedules: Vec<String>,
 }
 
 /// Makes a node whose lease holds for `lease`; gives its id.
@@ -26,8 +27,8 @@ pub(crate) async fn register(
 ) -> sqlx::Result<i64> {
     sqlx::query_scalar(
         r#"
-        INSERT INTO queue.node (host, pid, version, queues, kinds, lease_until)
-        VALUES ($1, $2, $3, $4, $5, now() + $6)
+        INSERT INTO queue.node (host, pid, version, queues, kinds, schedules, lease_until)
+        VALUES ($1, $2, $3, $4, $5, $6, now() + $7)
         RETURNING id
         "#,
     )
@@ -36,6 +37,7 @@ pub(crate) async fn register(
     .bind(&about.version)
     .bind(&about.queues)
     .bind(&about.kinds)
+    .bind(&about.schedules)
     .bind(interval(lease))
     .fetch_one(db)
     .await

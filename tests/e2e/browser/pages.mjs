@@ -37,6 +37,7 @@ export async function pages({ ready: { url, org_id: org, api_key: key, database_
     await draftsStay(rep, url, path);
     await closingIsAsked(rep, url, path);
     await bell(rep, url, org);
+    await theStreamComesBack(rep, url);
     await mailsAreFollowed(rep, url);
     await jobKeys(owner, url);
     await othersAreFollowed(rep, url, path, key);
@@ -226,6 +227,33 @@ async function bell(tab, url, org) {
   await eventually("the count of the bell", async () => (await count()) > before);
   await tab.waitForFunction(() => document.querySelector(".news").textContent.includes("Alexander Bell"), { timeout: 20_000 });
   assert.ok(await tab.evaluate(() => window.same), "it is the same page");
+}
+
+/** A stream that was refused is asked for again; a page that nobody looks at holds none, and one that is looked at again does. */
+async function theStreamComesBack(tab, url) {
+  const isStream = (message) => message.url().includes("/notifications/stream");
+  const streams = [];
+  const refuseOne = (request) => {
+    if (isStream(request)) streams.push(request);
+    return isStream(request) && streams.length === 1 ? request.respond({ status: 503 }) : request.continue();
+  };
+  const opened = () => tab.waitForResponse((answer) => isStream(answer) && answer.status() === 200, { timeout: 20_000 });
+  await tab.setRequestInterception(true);
+  tab.on("request", refuseOne);
+  await Promise.all([opened(), tab.goto(`${url}/dashboard/crm/notifications`)]);
+  assert.equal(streams.length, 2);
+  tab.off("request", refuseOne);
+  await tab.setRequestInterception(false);
+
+  const look = (hidden) =>
+    tab.evaluate((hidden) => {
+      Object.defineProperty(document, "hidden", { configurable: true, get: () => hidden });
+      document.dispatchEvent(new Event("visibilitychange"));
+    }, hidden);
+  const closed = new Promise((found) => tab.on("requestfailed", (request) => isStream(request) && found()));
+  await Promise.all([closed, look(true)]);
+  await Promise.all([opened(), look(false)]);
+  tab.removeAllListeners("requestfailed");
 }
 
 /** What a program changes of a lead is on its open page at once, which is not loaded again and does not ask all the time. */
