@@ -145,6 +145,7 @@ impl<Ctx: Clone + Send + Sync + 'static> Service<Task<Claimed>> for Runner<Ctx> 
             desk: bench.desk.clone(),
             cancels: bench.cancels.clone(),
             pool: bench.pool,
+            queue: job.queue.clone(),
             id: job.id,
             epoch: job.epoch,
             in_batch: job.batch.is_some(),
@@ -182,6 +183,7 @@ struct Held {
     desk: Arc<Desk>,
     cancels: Arc<Cancels>,
     pool: usize,
+    queue: Arc<str>,
     id: JobId,
     epoch: i32,
     in_batch: bool,
@@ -202,6 +204,6 @@ impl Drop for Held {
         }
         let given_back = || Settlement::new(self.id, self.epoch, self.in_batch, Fate::Release);
         let settlement = self.settlement.take().unwrap_or_else(given_back);
-        self.desk.settle(self.pool, settlement);
+        self.desk.settle(self.pool, &self.queue, settlement);
     }
 }

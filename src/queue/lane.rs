@@ -13,6 +13,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use tokio::time::Instant;
 
+use crate::pace::Tally;
 use crate::ruled::{Round, Way};
 use crate::store::claim::{Position, Want};
 use crate::store::ruled::Start;
@@ -46,6 +47,8 @@ pub(crate) struct Lane {
     rules: Mutex<Rules>,
     /// A limit keeps jobs back until one that runs has ended.
     limited: AtomicBool,
+    /// Jobs of it that this process finished.
+    pub(crate) finished: Tally,
 }
 
 /// What is known of the rules that bear on a queue.
@@ -104,6 +107,7 @@ impl Lane {
             }),
             rules: Mutex::default(),
             limited: AtomicBool::new(false),
+            finished: Tally::default(),
         }
     }
 

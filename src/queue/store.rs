@@ -10,6 +10,8 @@ pub(crate) mod ruled;
 pub(crate) mod settle;
 pub(crate) mod turns;
 
+use std::time::Duration;
+
 use sqlx::{PgConnection, PgPool};
 
 use crate::JobId;
@@ -18,6 +20,9 @@ use crate::JobId;
 pub(crate) const CHANNEL: &str = "leadmill_queue";
 /// Most rows that one statement makes ready.
 pub(crate) const MOST_PROMOTED: i64 = 1000;
+
+/// The longest that a job is made to wait, ten years: with a longer wait its time would be one that the database cannot tell.
+pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(10 * 366 * 24 * 3600);
 
 /// How a claim stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -33,7 +33,8 @@ const LEASE: Duration = Duration::from_secs(30);
 const LOOK: Duration = Duration::from_secs(1);
 /// For how many days finished jobs are kept.
 const KEEP_DAYS: u16 = 14;
-/// Two exchanges, and what looks at the queues once in a while.
+/// One for each of what looks at the queues, takes back, fires schedules and keeps the tables in order. A process has two more
+/// for its exchanges, one to listen on and one for its lease; what its jobs use is not counted.
 const CONNECTIONS: u32 = 4;
 
 /// Some queues and how many of their jobs may run at once.
@@ -165,7 +166,8 @@ impl<Ctx: Clone + Send + Sync + 'static> Builder<Ctx> {
         };
         let parts = Parts {
             desk,
-            own: connections(&self.pool),
+            exchanging: connections(&self.pool, u32::try_from(AT_ONCE).unwrap_or(u32::MAX), true),
+            own: connections(&self.pool, CONNECTIONS, false),
             wake: self.wake.unwrap_or_else(|| Wake::new(self.pool.clone())),
             lease: Lease::start(self.pool.connect_options(), about, self.lease)?,
             outlook: Arc::default(),
@@ -215,6 +217,8 @@ impl<Ctx: Clone + Send + Sync + 'static> Builder<Ctx> {
 #[derive(Debug)]
 struct Parts {
     desk: Arc<Desk>,
+    /// Connections that nobody takes from the exchanges.
+    exchanging: PgPool,
     own: PgPool,
     wake: Wake,
     lease: Lease,
@@ -232,7 +236,7 @@ impl Parts {
     fn exchange(&self) -> Task {
         let exchanger = Exchanger {
             desk: self.desk.clone(),
-            pool: self.own.clone(),
+            pool: self.exchanging.clone(),
             node: self.lease.node.clone(),
             outlook: self.outlook.clone(),
             strange: self.strange.clone(),
@@ -340,24 +344,28 @@ fn desk(pools: &[Pool]) -> Result<Desk, StartError> {
     Ok(Desk::new(checked))
 }
 
-/// Connections for the queue alone, so that jobs that hold many cannot keep outcomes from being written.
+/// Up to `most` connections for the queue alone, so that jobs that hold many cannot keep outcomes from being written; where
+/// `briefly`, they wait for no lock for more than a second: what is written with it waits too.
 ///
 /// Each reads along indexes only: a plan made while a table was small must not outlive that.
-fn connections(pool: &PgPool) -> PgPool {
+fn connections(pool: &PgPool, most: u32, briefly: bool) -> PgPool {
     let options = pool.connect_options().as_ref().clone();
     PgPoolOptions::new()
-        .max_connections(CONNECTIONS)
+        .max_connections(most)
         .acquire_timeout(Duration::from_secs(5))
         .test_before_acquire(false)
-        .after_connect(|db, _| {
+        .after_connect(move |db, _| {
             Box::pin(async move {
                 sqlx::raw_sql(
                     "SET enable_seqscan = off; SET enable_bitmapscan = off; SET jit = off;
                     SET plan_cache_mode = force_generic_plan;
                     SET statement_timeout = '30s'; SET idle_in_transaction_session_timeout = '30s'",
                 )
-                .execute(db)
+                .execute(&mut *db)
                 .await?;
+                if briefly {
+                    sqlx::raw_sql("SET lock_timeout = '1s'").execute(db).await?;
+                }
                 Ok(())
             })
         })

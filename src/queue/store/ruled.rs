@@ -30,8 +30,9 @@ pub(crate) async fn lock(
 ) -> sqlx::Result<()> {
     /// Of the locks of this database, ours.
     const SPACE: i32 = 0x6c65_6164;
+    // A turn comes round, however short a row is waited for.
     if crossing {
-        sqlx::query("SELECT pg_advisory_xact_lock($1, 0)")
+        sqlx::query("SELECT set_config('lock_timeout', '10s', true), pg_advisory_xact_lock($1, 0)")
             .bind(SPACE)
             .execute(db)
             .await?;
@@ -40,7 +41,7 @@ pub(crate) async fn lock(
     // In one order, so that nobody waits for each other.
     sqlx::query(
         r#"
-        SELECT pg_advisory_xact_lock_shared($1, 0), (SELECT count(pg_advisory_xact_lock($1 + 1, lock)) FROM (
+        SELECT set_config('lock_timeout', '10s', true), pg_advisory_xact_lock_shared($1, 0), (SELECT count(pg_advisory_xact_lock($1 + 1, lock)) FROM (
             SELECT DISTINCT hashtext(queue) AS lock FROM unnest($2::text[]) queue ORDER BY 1
         ) locks)
         "#,

@@ -11,6 +11,7 @@ use std::time::Duration;
 use serde_json::Value;
 use sqlx::PgConnection;
 
+use super::LONGEST_WAIT;
 use super::batch::{self, Ended};
 use crate::log::{self, Line};
 use crate::{JobId, fingerprint, text};
@@ -66,10 +67,14 @@ impl Settlement {
         }
     }
 
-    /// Leaves out what the job said, of which something cannot be stored.
-    pub(crate) fn make_plain(&mut self) {
+    /// Leaves out what the job said, of which something cannot be stored; whether there was anything to leave out.
+    pub(crate) fn make_plain(&mut self) -> bool {
         const LEFT_OUT: &str = "what it said cannot be stored";
-        self.log.clear();
+        let mut said = !std::mem::take(&mut self.log).is_empty();
+        let mut leave_out = |text: &mut String| {
+            said |= text != LEFT_OUT;
+            LEFT_OUT.clone_into(text);
+        };
         match &mut self.fate {
             Fate::Finished {
                 reason,
@@ -77,17 +82,14 @@ impl Settlement {
                 error,
                 ..
             } => {
-                *result = None;
-                if reason.is_some() {
-                    *reason = Some(LEFT_OUT.to_owned());
-                }
-                if error.is_some() {
-                    *error = Some(LEFT_OUT.to_owned());
-                }
+                reason.as_mut().map(&mut leave_out);
+                error.as_mut().map(&mut leave_out);
+                said |= result.take().is_some();
             }
-            Fate::Retry { error, .. } => LEFT_OUT.clone_into(error),
+            Fate::Retry { error, .. } => leave_out(error),
             Fate::Done | Fate::Snooze { .. } | Fate::Cancel | Fate::Release | Fate::Park => {}
         }
+        said
     }
 }
 
@@ -102,6 +104,14 @@ pub(crate) struct Settled {
     pub(crate) accepted: u64,
     /// Batches of which no job remains.
     pub(crate) completed: usize,
+}
+
+/// What is written in this transaction gives up soon where somebody has hold of a row.
+pub(crate) async fn hurry(db: &mut PgConnection) -> sqlx::Result<()> {
+    sqlx::query("SET LOCAL lock_timeout = '20ms'")
+        .execute(db)
+        .await?;
+    Ok(())
 }
 
 /// Writes `settlements`: in a transaction of the caller's, unless it is one alone and of no batch.
@@ -316,8 +326,11 @@ impl Again {
     ) {
         self.told.push(settlement, error);
         self.states.push(state);
-        self.afters
-            .push(after.map(|after| i64::try_from(after.as_micros()).unwrap_or(i64::MAX)));
+        self.afters.push(
+            after.map(|after| {
+                i64::try_from(after.min(LONGEST_WAIT).as_micros()).unwrap_or(i64::MAX)
+            }),
+        );
         self.refunds.push(refund);
     }
 }

@@ -99,12 +99,13 @@ impl Running {
         self.keepers.clear();
         self.exchanges.clear();
         self.others.clear();
-        let own = self.parts.own.clone();
+        let (own, exchanging) = (self.parts.own.clone(), self.parts.exchanging.clone());
         self.parts.lease.end().await;
         // If this cannot be done, the next that looks for jobs of dead processes does it.
         let _ = tokio::time::timeout(GOODBYE, bury(&own)).await;
         // A server that does not answer need not be told.
-        let _ = tokio::time::timeout(GOODBYE, own.close()).await;
+        let close = async { tokio::join!(own.close(), exchanging.close()) };
+        let _ = tokio::time::timeout(GOODBYE, close).await;
         StopReport {
             in_time: cut_off == 0,
             unwritten,
