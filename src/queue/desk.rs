@@ -290,7 +290,7 @@ impl Desk {
                 let enough = closed || outcomes.waiting.len() >= ENOUGH;
                 let late = due.is_some_and(|due| due <= Instant::now());
                 // A claim for lanes that wait behind a busy pool's jobs is not to take longer for outcomes that may wait.
-                let in_passing = wants.iter().any(|want| want.each == usize::MAX);
+                let in_passing = wants.iter().any(|want| want.each.is_none());
                 if in_passing || enough || (late && wants.is_empty()) {
                     outcomes.take(&mut settlements);
                     if !outcomes.waiting.is_empty() {
@@ -424,7 +424,7 @@ impl Desk {
                     left -= most;
                     if most > 0 {
                         seen.push(lane.count());
-                        wants.push(lane.want_some(most));
+                        wants.push(lane.want_one_of_each(most));
                     }
                 }
                 continue;

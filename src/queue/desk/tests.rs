@@ -144,3 +144,43 @@ fn a_job_that_is_called_off_before_it_begins_is_given_back() {
     let next = || desk.next(0, Waker::noop()).map(|job| job.id.0);
     assert_eq!([next(), next(), next()], [Some(2), Some(3), None]);
 }
+
+#[tokio::test]
+async fn an_outcome_that_is_put_off_is_tried_by_itself_when_its_time_has_come() {
+    let desk = desk();
+    let ids = |exchange: &Exchange| -> Vec<i64> {
+        let settlements = exchange.settlements.iter();
+        settlements.map(|settlement| settlement.id.0).collect()
+    };
+    let hour = Duration::from_secs(3600);
+    end(&desk, 1);
+    end(&desk, 2);
+    let [one, other] = <[Exchange; 2]>::try_from(exchange(&desk).unwrap().split()).unwrap();
+    assert!(one.is_alone());
+    one.put_off(hour);
+    assert!(exchange(&desk).is_none());
+    other.put_off(Duration::ZERO);
+    assert_eq!((desk.is_quiet(), desk.unwritten()), (false, 2));
+
+    // The others wait neither for the one that is tried nor for the one that is not.
+    let again = exchange(&desk).unwrap();
+    assert_eq!((ids(&again), again.is_alone()), (vec![2], true));
+    end(&desk, 3);
+    let others = exchange(&desk).unwrap();
+    assert_eq!((ids(&others), others.is_alone()), (vec![3], false));
+    others.made(Claims::default());
+    again.put_off(hour);
+    assert!(exchange(&desk).is_none());
+    assert_eq!((desk.is_quiet(), desk.unwritten()), (false, 2));
+}
+
+#[test]
+fn what_cannot_be_stored_is_left_out_once() {
+    let error = "no".to_owned();
+    let after = Duration::ZERO;
+    let mut failed = Settlement::new(JobId(1), 1, false, Fate::Retry { after, error });
+    assert!(failed.make_plain());
+    assert!(!failed.make_plain());
+    let mut done = Settlement::new(JobId(1), 1, false, Fate::Done);
+    assert!(!done.make_plain());
+}

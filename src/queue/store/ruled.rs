@@ -163,7 +163,7 @@ pub(crate) async fn by_turns(
                     FROM queue.job j
                     WHERE j.queue = $1 AND j.state = 0 AND j.lease_by IS NULL AND j.lane = open.lane
                         AND (cardinality($3::text[]) = 0 OR (j.kind || '@' || j.version) <> ALL ($3::text[]))
-                    ORDER BY j.priority, j.run_at, j.id LIMIT least(room, $2, greatest(1, 4 * $2 / open.count))
+                    ORDER BY j.priority, j.run_at, j.id LIMIT least(room, $2, $8::bigint, greatest(1, 4 * $2 / open.count))
                 ) ready
                 UNION ALL
                 SELECT id, kind, lane, limit_key, false, priority, run_at
@@ -193,6 +193,7 @@ pub(crate) async fn by_turns(
     .bind(&start.pile.1)
     .bind(i64::try_from(PILES).unwrap_or(i64::MAX))
     .bind(start.lane)
+    .bind(want.most_of_each())
     .fetch_all(db)
     .await
 }
