@@ -26,6 +26,7 @@ use crate::exchange::Strange;
 use crate::execute::execute;
 use crate::store::claim::Claimed;
 use crate::store::settle::{Fate, Settlement};
+use crate::supervise::until_stopped;
 use crate::{JobId, Registry};
 
 /// What a pool works with.
@@ -40,6 +41,15 @@ pub(crate) struct Bench<Ctx> {
 
 /// Works on a pool's jobs until `stop`, and then until those that run have ended, or until `now`.
 pub(crate) async fn work<Ctx: Clone + Send + Sync + 'static>(
+    bench: Bench<Ctx>,
+    stop: CancellationToken,
+    now: CancellationToken,
+) {
+    let work = || work_on(bench.clone(), stop.clone(), now.clone());
+    until_stopped("pool", &stop, work).await;
+}
+
+async fn work_on<Ctx: Clone + Send + Sync + 'static>(
     bench: Bench<Ctx>,
     stop: CancellationToken,
     now: CancellationToken,
