@@ -22,7 +22,7 @@ use crate::schedule::{Schedule, ScheduleError, Ticker};
 use crate::store::node::About;
 use crate::supervise::{Task, supervise};
 use crate::watch::Watch;
-use crate::{Registry, Wake, backend};
+use crate::{Registry, Wake, backend, execute};
 
 pub use stop::{Running, StopNow, StopReport};
 
@@ -156,6 +156,7 @@ impl<Ctx: Clone + Send + Sync + 'static> Builder<Ctx> {
     pub async fn start(self) -> Result<Running, StartError> {
         let desk = Arc::new(desk(&self.pools)?);
         Ticker::new(self.schedules.clone())?;
+        execute::describe();
         let (kinds, versions) = self.registry.understood();
         let about = About {
             host: host(),
