@@ -20,11 +20,11 @@ use tokio::time::Instant;
 use tracing::{debug, error, warn};
 
 use crate::desk::{Claims, Desk, Exchange};
-use crate::history;
 use crate::outlook::Outlook;
 use crate::patience::ask;
 use crate::ruled::{self, Way};
 use crate::store::claim::{self, Want};
+use crate::store::history;
 use crate::store::settle::{self, Fate, Settled, Settlement, settle};
 
 /// How many exchanges go on at once; more is no faster.

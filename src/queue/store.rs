@@ -1,11 +1,13 @@
-//! Every statement on the hot table that is not a question of people: one function a statement.
+//! Every statement on the queue's tables that is not a question of people: one function a statement.
 
 pub(crate) mod age;
 pub(crate) mod batch;
 pub(crate) mod claim;
 pub(crate) mod count;
+pub mod history;
 pub(crate) mod insert;
 pub(crate) mod node;
+pub(crate) mod recall;
 pub(crate) mod ruled;
 pub(crate) mod settle;
 pub(crate) mod turns;

@@ -193,7 +193,7 @@ async fn complete(db: &mut PgConnection, ids: &[i64], epochs: &[i32]) -> sqlx::R
         ), kept AS (
             INSERT INTO queue.job_history (id, queue, kind, version, priority, lane, payload, attempt, max_attempts,
                 unique_key, trace, progress, errors, log, retried_from, limit_key, batch_id, created_at, started_at, outcome)
-            SELECT id, queue, kind, version, priority, lane, payload, attempt, max_attempts,
+            SELECT id, queue, kind, version, coalesce(raised_from, priority), lane, payload, attempt, max_attempts,
                 unique_key, trace, progress, errors, log, retried_from, limit_key, batch_id, created_at, started_at, 'completed'
             FROM gone
         ), counted AS (
@@ -259,7 +259,7 @@ impl Finished {
     }
 }
 
-/// A job that was asked to stop and failed for the last time is a cancelled one.
+/// A job that was asked to stop and failed for the last time, or says that it can never work, is a cancelled one.
 async fn finish(db: &mut PgConnection, finished: &Finished) -> sqlx::Result<Vec<Ended>> {
     sqlx::query_as(
         r#"
@@ -272,16 +272,17 @@ async fn finish(db: &mut PgConnection, finished: &Finished) -> sqlx::Result<Vec<
             INSERT INTO queue.job_history (id, queue, kind, version, priority, lane, payload, attempt, max_attempts,
                 unique_key, trace, progress, errors, log, retried_from, limit_key, batch_id, created_at, started_at, outcome, reason,
                 result, fingerprint)
-            SELECT id, queue, kind, version, priority, lane, payload, attempt, max_attempts, unique_key, trace, progress,
+            SELECT id, queue, kind, version, coalesce(raised_from, priority), lane, payload, attempt, max_attempts, unique_key, trace, progress,
                 queue.with_error(errors, attempt, error, lease_by), queue.with_lines(log, attempt, started_at, lines),
                 retried_from, limit_key, batch_id, created_at, started_at,
-                CASE WHEN cancel_reason IS NULL OR error IS NULL THEN outcome ELSE 'cancelled' END,
-                CASE WHEN cancel_reason IS NULL OR error IS NULL THEN reason ELSE cancel_reason END,
-                result::jsonb,
-                CASE WHEN cancel_reason IS NULL OR error IS NULL THEN fingerprint END
+                CASE WHEN stopped THEN 'cancelled' ELSE outcome END, CASE WHEN stopped THEN cancel_reason ELSE reason END,
+                result::jsonb, CASE WHEN NOT stopped THEN fingerprint END
             FROM gone
             JOIN unnest($1::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bigint[])
                 AS told (id, outcome, reason, result, error, lines, fingerprint) USING (id)
+            CROSS JOIN LATERAL (
+                SELECT cancel_reason IS NOT NULL AND (error IS NOT NULL OR outcome = 'discarded') AS stopped
+            ) asked
             RETURNING batch_id, queue, outcome, created_at
         ), counted AS (
             INSERT INTO queue.counter (queue, outcome, minute, made, count)
@@ -345,6 +346,8 @@ async fn put_back(db: &mut PgConnection, again: &Again) -> sqlx::Result<u64> {
             attempt = CASE WHEN told.refund THEN greatest(j.attempt - 1, 0) ELSE j.attempt END,
             errors = queue.with_error(j.errors, j.attempt, told.error, j.lease_by),
             log = queue.with_lines(j.log, j.attempt, j.started_at, told.lines),
+            priority = coalesce(j.raised_from, j.priority),
+            raised_from = NULL,
             lease_by = NULL,
             started_at = NULL
         FROM unnest($1::bigint[], $3::smallint[], $4::bigint[], $5::bool[], $6::text[], $7::text[])
@@ -377,7 +380,7 @@ async fn call_off(db: &mut PgConnection, told: &Told) -> sqlx::Result<Vec<Ended>
         ), kept AS (
             INSERT INTO queue.job_history (id, queue, kind, version, priority, lane, payload, attempt, max_attempts,
                 unique_key, trace, progress, errors, log, retried_from, limit_key, batch_id, created_at, started_at, outcome, reason)
-            SELECT id, queue, kind, version, priority, lane, payload, attempt, max_attempts, unique_key, trace, progress,
+            SELECT id, queue, kind, version, coalesce(raised_from, priority), lane, payload, attempt, max_attempts, unique_key, trace, progress,
                 queue.with_error(errors, attempt, error, lease_by), queue.with_lines(log, attempt, started_at, lines),
                 retried_from, limit_key, batch_id, created_at, started_at, 'cancelled', cancel_reason
             FROM gone
@@ -414,7 +417,7 @@ pub(crate) async fn take_out(
         ), kept AS (
             INSERT INTO queue.job_history (id, queue, kind, version, priority, lane, payload, attempt, max_attempts,
                 unique_key, trace, progress, errors, log, retried_from, limit_key, batch_id, created_at, started_at, outcome, reason)
-            SELECT id, queue, kind, version, priority, lane, payload, attempt, max_attempts,
+            SELECT id, queue, kind, version, coalesce(raised_from, priority), lane, payload, attempt, max_attempts,
                 unique_key, trace, progress, errors, log, retried_from, limit_key, batch_id, created_at, started_at, 'cancelled', $2
             FROM gone
         ), counted AS (
