@@ -57,8 +57,6 @@ fn sql_stands_in_stores() {
         "src/queue/store",
         "src/queue/admin",
         "src/queue/schedule/",
-        "src/queue/history.rs",
-        "src/queue/maintenance.rs",
         "src/queue/listen.rs",
         "src/queue/worker.rs",
         "src/database",

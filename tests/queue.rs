@@ -12,6 +12,7 @@ mod dead;
 mod deaths;
 mod enqueue;
 mod halfway;
+mod held;
 mod history;
 mod outages;
 mod outcomes;

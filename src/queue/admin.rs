@@ -17,13 +17,13 @@ use sqlx::{Connection, PgConnection, Postgres, Transaction};
 
 use crate::schedule;
 
-pub use crate::history::{Partition, partitions};
 pub use crate::rule::{Limits, LimitsChange, LimitsError, Rate, Rule, Scope};
 pub use crate::schedule::{
     BackfillError, ForgetError, ResumeError, ScheduleRow, backfill as backfill_schedule,
     backfill_preview as preview_backfill, forget as forget_schedule, pause as pause_schedule,
     resume as resume_schedule, run_now as run_schedule,
 };
+pub use crate::store::history::{Partition, partitions};
 pub use act::{Act, Refused, cancel, delete, retry, retry_edited};
 pub use batches::{
     BatchFilter, BatchListing, BatchRow, CancelledBatch, batch, batches, cancel_batch,

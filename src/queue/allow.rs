@@ -1,6 +1,6 @@
 //! Decide which of the jobs that could run next may start, under the rules in force.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use uuid::Uuid;
@@ -50,8 +50,8 @@ pub(crate) struct Decision {
     pub(crate) run: Vec<i64>,
     /// Jobs to be put out of the way of those behind them.
     pub(crate) hold: Vec<i64>,
-    /// How many start under each rule that has a rate.
-    pub(crate) started: HashMap<(Scope, String), i32>,
+    /// Which of them start under each rule that has a rate.
+    pub(crate) rated: HashMap<(Scope, String), Vec<i64>>,
     /// The end of a running job would let another start.
     pub(crate) limited: bool,
     /// In so long a rate lets another start.
@@ -80,6 +80,21 @@ struct Budget {
     /// By the rate.
     rate: Option<i64>,
     wait: Option<f64>,
+}
+
+impl Decision {
+    /// How many of those that did start did so under each rule that has a rate.
+    pub(crate) fn used(
+        &self,
+        started: &HashSet<i64>,
+    ) -> impl Iterator<Item = (Scope, &str, usize)> {
+        let rated = self.rated.iter();
+        let used = rated.map(|((scope, name), jobs)| {
+            let used = jobs.iter().filter(|job| started.contains(job)).count();
+            (*scope, &**name, used)
+        });
+        used.filter(|(_, _, used)| *used > 0)
+    }
 }
 
 /// Why a job may not start.
@@ -122,7 +137,8 @@ pub(crate) fn decide(
             for bound in &bounds {
                 let budget = budgets.get_mut(bound);
                 if budget.is_some_and(|budget| budget.spend()) {
-                    *decision.started.entry(bound.name(queue)).or_default() += 1;
+                    let rated = decision.rated.entry(bound.name(queue)).or_default();
+                    rated.push(job.id);
                 }
             }
             decision.run.push(job.id);

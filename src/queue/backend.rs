@@ -26,6 +26,7 @@ use crate::exchange::Strange;
 use crate::execute::execute;
 use crate::store::claim::Claimed;
 use crate::store::settle::{Fate, Settlement};
+use crate::supervise::until_stopped;
 use crate::{JobId, Registry};
 
 /// What a pool works with.
@@ -40,6 +41,15 @@ pub(crate) struct Bench<Ctx> {
 
 /// Works on a pool's jobs until `stop`, and then until those that run have ended, or until `now`.
 pub(crate) async fn work<Ctx: Clone + Send + Sync + 'static>(
+    bench: Bench<Ctx>,
+    stop: CancellationToken,
+    now: CancellationToken,
+) {
+    let work = || work_on(bench.clone(), stop.clone(), now.clone());
+    until_stopped("pool", &stop, work).await;
+}
+
+async fn work_on<Ctx: Clone + Send + Sync + 'static>(
     bench: Bench<Ctx>,
     stop: CancellationToken,
     now: CancellationToken,
@@ -145,6 +155,7 @@ impl<Ctx: Clone + Send + Sync + 'static> Service<Task<Claimed>> for Runner<Ctx> 
             desk: bench.desk.clone(),
             cancels: bench.cancels.clone(),
             pool: bench.pool,
+            queue: job.queue.clone(),
             id: job.id,
             epoch: job.epoch,
             in_batch: job.batch.is_some(),
@@ -182,6 +193,7 @@ struct Held {
     desk: Arc<Desk>,
     cancels: Arc<Cancels>,
     pool: usize,
+    queue: Arc<str>,
     id: JobId,
     epoch: i32,
     in_batch: bool,
@@ -202,6 +214,6 @@ impl Drop for Held {
         }
         let given_back = || Settlement::new(self.id, self.epoch, self.in_batch, Fate::Release);
         let settlement = self.settlement.take().unwrap_or_else(given_back);
-        self.desk.settle(self.pool, settlement);
+        self.desk.settle(self.pool, &self.queue, settlement);
     }
 }

@@ -1,7 +1,8 @@
 //! Ask a job that runs to stop.
 //!
 //! The wish is a mark on the job's row. The process that runs it sees the mark when it looks at its queues and tells the
-//! job; what the job then tells of itself, other than that it is done, makes it a cancelled one.
+//! job, or takes it back if it has not begun; what the job then tells of itself, other than that it is done or that there was
+//! nothing to do, makes it a cancelled one.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};

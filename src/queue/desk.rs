@@ -1,10 +1,11 @@
 //! What the parts of a working process share: jobs claimed and not begun, outcomes not yet written, room for more.
 
 mod buffer;
+mod outcomes;
 mod pool;
 
-use std::collections::{HashMap, VecDeque};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::time::Duration;
@@ -12,11 +13,13 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use crate::JobId;
 use crate::claims;
 use crate::lane::{Got, Lane};
 use crate::ruled::{Round, Way};
 use crate::store::claim::{Claimed, Want};
 use crate::store::settle::{Fate, Settlement};
+use outcomes::{Manner, Outcomes};
 use pool::Pool;
 
 /// The most jobs of one claim, and outcomes of one write.
@@ -36,16 +39,7 @@ pub(crate) struct Desk {
     bell: Notify,
     /// Nothing more is claimed.
     closed: AtomicBool,
-    /// Exchanges under way.
-    under_way: AtomicUsize,
     pub(crate) claims: claims::Claims,
-}
-
-#[derive(Debug, Default)]
-struct Outcomes {
-    waiting: VecDeque<Settlement>,
-    /// When the first of them came.
-    since: Option<Instant>,
 }
 
 /// What an exchange has claimed.
@@ -67,46 +61,59 @@ pub(crate) struct Exchange {
     pub(crate) wants: Vec<Want>,
     /// What each wanted lane's count was.
     seen: Vec<u64>,
+    manner: Manner,
 }
 
 impl Exchange {
-    fn new(desk: Arc<Desk>, settlements: Vec<Settlement>) -> Self {
-        desk.under_way.fetch_add(1, Ordering::AcqRel);
-        Self {
-            desk,
-            settlements,
-            wants: Vec::new(),
-            seen: Vec::new(),
-        }
-    }
-
     /// An exchange for each outcome alone, and nothing claimed.
     pub(crate) fn split(mut self) -> Vec<Self> {
-        let settlements = std::mem::take(&mut self.settlements).into_iter();
-        let desk = self.desk.clone();
-        settlements
-            .map(|settlement| Self::new(desk.clone(), vec![settlement]))
-            .collect()
+        let settlements = std::mem::take(&mut self.settlements);
+        lock(&self.desk.outcomes).under_way += settlements.len();
+        let alone = settlements.into_iter().map(|settlement| Self {
+            desk: self.desk.clone(),
+            settlements: vec![settlement],
+            wants: Vec::new(),
+            seen: Vec::new(),
+            manner: Manner::Alone,
+        });
+        alone.collect()
+    }
+
+    /// Whether it is of one outcome by itself, which is not to keep others waiting.
+    pub(crate) fn is_alone(&self) -> bool {
+        self.manner != Manner::Together
+    }
+
+    /// Its outcomes were not written, and are to be tried again after a while, each by itself.
+    pub(crate) fn put_off(mut self, wait: Duration) {
+        let settlements = std::mem::take(&mut self.settlements);
+        lock(&self.desk.outcomes).put_off(settlements, Instant::now() + wait);
+    }
+
+    /// Its outcomes are written, whatever becomes of its claim.
+    pub(crate) fn wrote(&mut self) {
+        if self.settlements.is_empty() {
+            return;
+        }
+        self.desk.claims.settled(&self.settlements);
+        lock(&self.desk.outcomes).with_them -= self.settlements.len();
+        self.settlements.clear();
+        self.desk.made_room();
     }
 
     /// It was made, and this was claimed.
     pub(crate) fn made(mut self, claimed: Claims) {
-        self.desk.claims.settled(&self.settlements);
-        let has_ended = !self.settlements.is_empty();
-        self.settlements.clear();
         let wants = std::mem::take(&mut self.wants);
         self.desk.receive(&wants, &self.seen, claimed);
-        if has_ended {
-            self.desk.made_room();
-        }
+        self.wrote();
     }
 }
 
 impl Drop for Exchange {
     fn drop(&mut self) {
         self.desk.free(&self.wants);
-        self.desk.put_back(std::mem::take(&mut self.settlements));
-        self.desk.under_way.fetch_sub(1, Ordering::AcqRel);
+        let settlements = std::mem::take(&mut self.settlements);
+        lock(&self.desk.outcomes).come_back(settlements, self.manner);
         self.desk.bell.notify_one();
     }
 }
@@ -126,7 +133,6 @@ impl Desk {
             outcomes: Mutex::default(),
             bell: Notify::new(),
             closed: AtomicBool::new(false),
-            under_way: AtomicUsize::new(0),
             claims: claims::Claims::default(),
         }
     }
@@ -173,7 +179,7 @@ impl Desk {
     /// How many jobs of a queue were finished since this was asked last.
     pub(crate) fn pace(&self, queue: &str) -> u64 {
         let pool = self.by_queue.get(queue).map(|pool| &self.pools[*pool]);
-        pool.map_or(0, |pool| pool.pace.since_asked())
+        pool.map_or(0, |pool| pool.finished_since_asked(queue))
     }
 
     /// From now on nothing is claimed, and what was not begun is given back.
@@ -197,11 +203,21 @@ impl Desk {
         }
     }
 
+    /// Gives back those of these claims that have not begun: they are to stop, and so they do not begin.
+    pub(crate) fn call_off(&self, claims: &HashSet<(JobId, i32)>) {
+        if claims.is_empty() {
+            return;
+        }
+        for (number, pool) in self.pools.iter().enumerate() {
+            self.give_back(number, pool.called_off(claims));
+        }
+    }
+
     fn give_back(&self, pool: usize, jobs: Vec<Claimed>) {
         for job in jobs {
             let in_batch = job.batch.is_some();
             let given_back = Settlement::new(job.id, job.epoch, in_batch, Fate::Release);
-            self.settle(pool, given_back);
+            self.settle(pool, &job.queue, given_back);
         }
     }
 
@@ -210,8 +226,8 @@ impl Desk {
         self.pools[pool].next(waker)
     }
 
-    /// What came of a job of a pool is to be written.
-    pub(crate) fn settle(&self, pool: usize, settlement: Settlement) {
+    /// What came of a job of this pool and queue is to be written.
+    pub(crate) fn settle(&self, pool: usize, queue: &str, settlement: Settlement) {
         let has_run = settlement.fate != Fate::Release;
         let waiting = {
             let mut outcomes = lock(&self.outcomes);
@@ -221,7 +237,7 @@ impl Desk {
         };
         let pool = &self.pools[pool];
         if has_run {
-            pool.pace.step();
+            pool.step(queue);
         }
         let held = pool.held.fetch_sub(1, Ordering::AcqRel) - 1;
         let may_claim = held < pool.concurrency && pool.queues.iter().any(Lane::may_be_ready);
@@ -230,14 +246,14 @@ impl Desk {
         }
     }
 
-    /// How many outcomes wait to be written.
+    /// How many outcomes are not written.
     pub(crate) fn unwritten(&self) -> usize {
-        lock(&self.outcomes).waiting.len()
+        lock(&self.outcomes).unwritten()
     }
 
     /// Whether nothing is being exchanged, or waits to be.
     pub(crate) fn is_quiet(&self) -> bool {
-        self.unwritten() == 0 && self.under_way.load(Ordering::Acquire) == 0
+        lock(&self.outcomes).is_quiet()
     }
 
     /// Whether no job is held, to run or to be run.
@@ -250,9 +266,13 @@ impl Desk {
     pub(crate) async fn exchange(self: &Arc<Self>, can_claim: impl Fn() -> bool) -> Exchange {
         loop {
             let rung = self.bell.notified();
+            let put_off = match lock(&self.outcomes).take_one() {
+                Ok(settlement) => return self.alone(settlement),
+                Err(until) => until,
+            };
             let closed = self.closed.load(Ordering::Acquire);
             let may_claim = !closed && can_claim();
-            let (wants, seen) = if may_claim {
+            let (mut wants, mut seen) = if may_claim {
                 self.reserve()
             } else {
                 (Vec::new(), Vec::new())
@@ -260,26 +280,36 @@ impl Desk {
             let mut settlements = Vec::new();
             let wait = {
                 let mut outcomes = lock(&self.outcomes);
+                if self.closed.load(Ordering::Acquire) {
+                    // Whoever closed it looks whether it is quiet next, and must not find it so with a claim to come.
+                    self.free(&wants);
+                    wants.clear();
+                    seen.clear();
+                }
                 let due = outcomes.since.map(|since| since + WAIT);
                 let enough = closed || outcomes.waiting.len() >= ENOUGH;
                 let late = due.is_some_and(|due| due <= Instant::now());
                 // A claim for lanes that wait behind a busy pool's jobs is not to take longer for outcomes that may wait.
-                let in_passing = wants.iter().any(|want| want.each == usize::MAX);
+                let in_passing = wants.iter().any(|want| want.each.is_none());
                 if in_passing || enough || (late && wants.is_empty()) {
                     outcomes.take(&mut settlements);
                     if !outcomes.waiting.is_empty() {
                         self.bell.notify_one();
                     }
                 }
+                if !wants.is_empty() || !settlements.is_empty() {
+                    outcomes.under_way += 1;
+                    return Exchange {
+                        desk: self.clone(),
+                        settlements,
+                        wants,
+                        seen,
+                        manner: Manner::Together,
+                    };
+                }
                 let look = if may_claim { self.next_look() } else { None };
-                due.into_iter().chain(look).min()
+                due.into_iter().chain(look).chain(put_off).min()
             };
-            if !wants.is_empty() || !settlements.is_empty() {
-                let mut exchange = Exchange::new(self.clone(), settlements);
-                exchange.wants = wants;
-                exchange.seen = seen;
-                return exchange;
-            }
             match wait {
                 Some(due) => tokio::select! {
                     () = rung => {}
@@ -287,6 +317,17 @@ impl Desk {
                 },
                 None => rung.await,
             }
+        }
+    }
+
+    /// An exchange for one that was put off.
+    fn alone(self: &Arc<Self>, settlement: Settlement) -> Exchange {
+        Exchange {
+            desk: self.clone(),
+            settlements: vec![settlement],
+            wants: Vec::new(),
+            seen: Vec::new(),
+            manner: Manner::Again,
         }
     }
 
@@ -362,18 +403,6 @@ impl Desk {
         }
     }
 
-    fn put_back(&self, settlements: Vec<Settlement>) {
-        if settlements.is_empty() {
-            return;
-        }
-        let mut outcomes = lock(&self.outcomes);
-        for mut settlement in settlements.into_iter().rev() {
-            settlement.resent = true;
-            outcomes.waiting.push_front(settlement);
-        }
-        outcomes.since.get_or_insert_with(Instant::now);
-    }
-
     /// Room for what may be ready, and what each lane's count was.
     fn reserve(&self) -> (Vec<Want>, Vec<u64>) {
         let (mut wants, mut seen) = (Vec::new(), Vec::new());
@@ -395,7 +424,7 @@ impl Desk {
                     left -= most;
                     if most > 0 {
                         seen.push(lane.count());
-                        wants.push(lane.want_some(most));
+                        wants.push(lane.want_one_of_each(most));
                     }
                 }
                 continue;
@@ -413,15 +442,10 @@ impl Desk {
     }
 }
 
-impl Outcomes {
-    fn take(&mut self, into: &mut Vec<Settlement>) {
-        let count = self.waiting.len().min(BATCH);
-        into.extend(self.waiting.drain(..count));
-        self.since = (!self.waiting.is_empty()).then(Instant::now);
-    }
-}
-
 /// No code panics while it holds one of these locks; if it did, what they guard would still be whole.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -8,6 +8,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::key::{self, Clash};
+use crate::store::LONGEST_WAIT;
 use crate::store::insert::{self, New};
 use crate::{BatchId, Job, JobId, Key, text, trace};
 
@@ -156,7 +157,7 @@ impl Enqueue {
         self
     }
 
-    /// Not before `wait` has passed.
+    /// Not before `wait` has passed, at most ten years.
     pub fn after(mut self, wait: Duration) -> Self {
         self.after = wait;
         self
@@ -245,7 +246,7 @@ impl Enqueue {
             lane: self.lane,
             limit_key,
             at: self.at,
-            after: self.after,
+            after: self.after.min(LONGEST_WAIT),
             trace: self.trace,
             batch: self.batch.map(|batch| batch.0),
         })

@@ -17,15 +17,15 @@ use std::time::Duration;
 use sqlx::{Connection, PgConnection, PgPool};
 use tokio::sync::watch;
 use tokio::time::Instant;
-use tracing::{error, warn};
+use tracing::{debug, error, warn};
 
 use crate::desk::{Claims, Desk, Exchange};
-use crate::history;
 use crate::outlook::Outlook;
 use crate::patience::ask;
 use crate::ruled::{self, Way};
 use crate::store::claim::{self, Want};
-use crate::store::settle::{Fate, Settlement, settle};
+use crate::store::history;
+use crate::store::settle::{self, Fate, Settled, Settlement, settle};
 
 /// How many exchanges go on at once; more is no faster.
 pub(crate) const AT_ONCE: usize = 2;
@@ -40,6 +40,10 @@ const DEFAULT_PARTITION: &str = "job_history_default";
 /// The rows of so many claims that have ended are removed with outcomes in passing; from so many on they are not left to
 /// whoever tidies up.
 const ENDED_CLAIMS: (usize, usize) = (8, 64);
+/// After so long an outcome is tried again whose job somebody had hold of.
+const LOCKED: Duration = Duration::from_millis(500);
+/// After so long one that is refused, though nothing is left in it of what its job said.
+const REFUSED: Duration = Duration::from_secs(30);
 /// For so long kinds that were not understood are passed over.
 const PASS_OVER: Duration = Duration::from_secs(30);
 
@@ -64,19 +68,28 @@ impl Exchanger {
         }
         loop {
             let node = self.node.clone();
-            let exchange = self.desk.exchange(|| node.borrow().is_some()).await;
-            match self.make(&exchange).await {
+            let mut exchange = self.desk.exchange(|| node.borrow().is_some()).await;
+            if exchange.is_alone() {
+                self.alone(exchange).await;
+                continue;
+            }
+            match self.make(&mut exchange).await {
                 Ok(claimed) => {
                     pause = PAUSES.0;
                     self.look_out(&exchange.settlements);
                     self.wait_for_rates(&claimed);
                     exchange.made(claimed);
                 }
-                Err(error) if is_of_the_data(&error) && !exchange.settlements.is_empty() => {
+                Err(error)
+                    if (is_of_the_data(&error) || is_of_a_lock(&error))
+                        && !exchange.settlements.is_empty() =>
+                {
                     warn!(
                         "Outcomes are written one by one, as together they were refused: {error}"
                     );
-                    self.one_by_one(exchange.split()).await;
+                    for alone in exchange.split() {
+                        self.alone(alone).await;
+                    }
                 }
                 Err(error) if is_of_a_new_day(&error) => drop(exchange),
                 Err(error) => {
@@ -104,7 +117,7 @@ impl Exchanger {
         }
     }
 
-    async fn make(&self, exchange: &Exchange) -> sqlx::Result<Claims> {
+    async fn make(&self, exchange: &mut Exchange) -> sqlx::Result<Claims> {
         let node = *self.node.borrow();
         ask(&self.pool, LONGEST, async |db| {
             self.on(db, exchange, node).await
@@ -115,14 +128,23 @@ impl Exchanger {
     async fn on(
         &self,
         db: &mut PgConnection,
-        exchange: &Exchange,
+        exchange: &mut Exchange,
         node: Option<i64>,
     ) -> sqlx::Result<Claims> {
+        if exchange.is_alone() {
+            let mut tx = db.begin().await?;
+            settle::hurry(&mut tx).await?;
+            let settled = settle(&mut tx, &exchange.settlements).await?;
+            tx.commit().await?;
+            self.note(&exchange.settlements, settled);
+            return Ok(Claims::default());
+        }
         let passed_over = self.strange.passed_over();
         let wants = match node {
-            Some(_) => &*exchange.wants,
-            None => &[],
+            Some(_) => exchange.wants.clone(),
+            None => Vec::new(),
         };
+        let wants = &*wants;
         let node = node.unwrap_or_default();
         if exchange.settlements.is_empty() && is_one_statement(wants) {
             return claim_all(db, node, wants, &passed_over).await;
@@ -131,7 +153,7 @@ impl Exchanger {
         let alone = exchange.settlements.len() == 1 && !exchange.settlements[0].in_batch;
         if wants.is_empty() && alone && ended < ENDED_CLAIMS.1 {
             let settled = settle(db, &exchange.settlements).await?;
-            note_stale(&exchange.settlements, settled.accepted);
+            self.note(&exchange.settlements, settled);
             return Ok(Claims::default());
         }
         let mut tx = db.begin().await?;
@@ -141,31 +163,56 @@ impl Exchanger {
         if ended >= ENDED_CLAIMS.0 || (is_ruled && ended > 0) {
             claim::forget(&mut tx, &self.desk.claims.take_ended()).await?;
         }
+        let is_limited = wants
+            .iter()
+            .any(|want| want.way.is_some_and(|way| way.limited));
+        if is_limited && !exchange.settlements.is_empty() {
+            // Whoever claims there waits for its turn, and the outcomes need not.
+            tx.commit().await?;
+            self.note(&exchange.settlements, settled);
+            self.look_out(&exchange.settlements);
+            exchange.wrote();
+            tx = db.begin().await?;
+        }
         let claimed = claim_all(&mut tx, node, wants, &passed_over).await?;
         tx.commit().await?;
-        note_stale(&exchange.settlements, settled.accepted);
-        if settled.completed > 0 {
-            // What was to come after a batch may be for this process.
-            self.desk.wake_all();
+        if !exchange.settlements.is_empty() {
+            self.note(&exchange.settlements, settled);
         }
         Ok(claimed)
     }
 
-    /// Writes each outcome by itself; one that is refused even so is written without what its job said.
-    async fn one_by_one(&self, exchanges: Vec<Exchange>) {
-        for mut alone in exchanges {
-            match self.make(&alone).await {
-                Ok(claimed) => {
-                    self.look_out(&alone.settlements);
-                    alone.made(claimed);
-                }
-                Err(error) if is_of_the_data(&error) => {
-                    error!("An outcome cannot be kept as it was told: {error}");
-                    let plain = alone.settlements.iter_mut();
-                    plain.for_each(Settlement::make_plain);
-                }
-                Err(error) => warn!("An outcome is not written yet: {error}"),
+    /// What was written of these outcomes.
+    fn note(&self, settlements: &[Settlement], settled: Settled) {
+        note_stale(settlements, settled.accepted);
+        if settled.completed > 0 {
+            // What was to come after a batch may be for this process.
+            self.desk.wake_all();
+        }
+    }
+
+    /// Writes one outcome by itself; one that is refused even so is written without what its job said. Nothing waits for one
+    /// that cannot be written now.
+    async fn alone(&self, mut exchange: Exchange) {
+        match self.make(&mut exchange).await {
+            Ok(claimed) => {
+                self.look_out(&exchange.settlements);
+                exchange.made(claimed);
             }
+            Err(error) if is_of_a_lock(&error) => {
+                debug!("An outcome waits, as somebody has hold of its job or its batch");
+                exchange.put_off(LOCKED);
+            }
+            Err(error) if is_of_the_data(&error) => {
+                let mut said = exchange.settlements.iter_mut();
+                if said.any(Settlement::make_plain) {
+                    error!("An outcome cannot be kept as it was told: {error}");
+                } else {
+                    error!("An outcome is refused, and tried again in a while: {error}");
+                    exchange.put_off(REFUSED);
+                }
+            }
+            Err(error) => warn!("An outcome is not written yet: {error}"),
         }
     }
 
@@ -284,4 +331,10 @@ pub(crate) fn is_of_the_data(error: &sqlx::Error) -> bool {
         sqlx::Error::Encode(_) => true,
         _ => false,
     }
+}
+
+/// Whether somebody had hold of what was to be written, for longer than it was waited for.
+fn is_of_a_lock(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code());
+    code.as_deref() == Some("55P03")
 }

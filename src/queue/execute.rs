@@ -12,6 +12,18 @@ use crate::store::claim::Claimed;
 use crate::store::settle::{COMPLETED, DISCARDED, Fate, SKIPPED, Settlement};
 use crate::{Attempt, Backoff, Cancel, JobResult, Log, Outcome, trace};
 
+/// Counts attempts.
+const ATTEMPTS: &str = "leadmill_attempts_total";
+
+/// Says what is counted.
+pub(crate) fn describe() {
+    metrics::describe_counter!(
+        ATTEMPTS,
+        "Attempts that ended in this process, by what they came to. Of those that came too late, which \
+         leadmill_stale_outcomes_total counts, nothing was accepted."
+    );
+}
+
 /// How an attempt ended.
 #[derive(Debug)]
 pub(crate) enum Ended {
@@ -195,17 +207,18 @@ pub(crate) fn decide(ended: Ended, number: u16, max: u16, backoff: &Backoff, cha
 /// Errors are named by their kind only: what a job says of its failure may name people, and is kept with the job.
 fn tell(fate: &Fate, kind: &str) {
     match fate {
-        Fate::Retry { after, .. } => warn!("{kind} failed and is tried again in {after:.1?}"),
+        Fate::Retry { after, .. } => warn!("{kind} failed and is to be tried again in {after:.1?}"),
         Fate::Finished {
             outcome: DISCARDED, ..
-        } => error!("{kind} is a dead letter"),
+        } => error!("{kind} failed for good"),
         fate => debug!("{kind}: {}", label(fate)),
     }
 }
 
+/// What attempts came to, whether or not it was accepted: what was told too late is counted where it is refused.
 fn count(queue: &Arc<str>, kind: &'static str, outcome: &'static str) {
     let queue = metrics::SharedString::from_shared(queue.clone());
-    metrics::counter!("leadmill_jobs_total", "queue" => queue, "kind" => kind, "outcome" => outcome)
+    metrics::counter!(ATTEMPTS, "queue" => queue, "kind" => kind, "outcome" => outcome)
         .increment(1);
 }
 

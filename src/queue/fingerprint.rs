@@ -35,7 +35,7 @@ pub(crate) fn of(error: &str) -> i64 {
     hash.cast_signed()
 }
 
-/// An error without what differs from job to job: numbers, ids, addresses, what is in quotation marks.
+/// An error without what differs from job to job or names people: numbers, ids, addresses, what is in quotation marks.
 pub(crate) fn plain(error: &str) -> String {
     let looked_at = &error[..error.floor_char_boundary(LOOKED_AT)];
     let mut plain = String::with_capacity(looked_at.len());
@@ -43,6 +43,9 @@ pub(crate) fn plain(error: &str) -> String {
     while let Some(first) = rest.chars().next() {
         let taken = match first {
             '"' | '`' | '\'' => quoted(rest, first, plain.chars().last()),
+            first if first.is_alphanumeric() && address(rest).is_some() => {
+                address(rest).map(|length| (length, true))
+            }
             first if first.is_ascii_alphanumeric() => word(rest),
             _ => None,
         };
@@ -90,6 +93,17 @@ fn quoted(rest: &str, mark: char, before: Option<char>) -> Option<(usize, bool)>
         }
     }
     None
+}
+
+/// The length of an e-mail address.
+fn address(rest: &str) -> Option<usize> {
+    let name = |c: char| c.is_alphanumeric() || ".+-_%'&=".contains(c);
+    let host = |c: char| c.is_alphanumeric() || ".-".contains(c);
+    let (before, after) = rest.split_once('@')?;
+    let after = &after[..after.find(|c| !host(c)).unwrap_or(after.len())];
+    let after = after.trim_end_matches(['.', '-']);
+    let is_one = before.chars().all(name) && !after.is_empty();
+    is_one.then_some(before.len() + 1 + after.len())
 }
 
 /// The length of a word, and whether it differs from job to job: a uuid, a hexadecimal number, one with a digit in it is
@@ -193,6 +207,15 @@ mod tests {
                 "deadbeef is a word, facade too",
             ),
             ("größe 5 überschritten", "größe # überschritten"),
+            (
+                "no mailbox ada@example.com, told <o'hara+x.y@mail.example.co.uk>.",
+                "no mailbox #, told <#>.",
+            ),
+            ("jörg.müller@bücher.example: full", "#: full"),
+            (
+                "meet me @ noon, or @home, or a@",
+                "meet me @ noon, or @home, or a@",
+            ),
             ("", ""),
         ] {
             assert_eq!(plain(error), expected, "{error}");
@@ -225,6 +248,7 @@ mod tests {
             prop_assert_eq!(of(&error), of(&error));
             prop_assert_eq!(of(&format!("row {one} is bad")), of(&format!("row {other} is bad")));
             prop_assert!(!plain(&error).contains(|c: char| c.is_ascii_digit()));
+            prop_assert_eq!(plain(&format!("to x{one}.y@host{other}.example: no")), "to #: no");
         }
     }
 }

@@ -6,6 +6,7 @@
 //! pace with what comes in. What comes to lie further in front (a more urgent job, one that was given back, one whose
 //! transaction took long) is found by the next claim from the front, and as long as that is cheap, every claim is one.
 
+use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -13,6 +14,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use tokio::time::Instant;
 
+use crate::pace::Tally;
 use crate::ruled::{Round, Way};
 use crate::store::claim::{Position, Want};
 use crate::store::ruled::Start;
@@ -46,6 +48,8 @@ pub(crate) struct Lane {
     rules: Mutex<Rules>,
     /// A limit keeps jobs back until one that runs has ended.
     limited: AtomicBool,
+    /// Jobs of it that this process finished.
+    pub(crate) finished: Tally,
 }
 
 /// What is known of the rules that bear on a queue.
@@ -104,6 +108,7 @@ impl Lane {
             }),
             rules: Mutex::default(),
             limited: AtomicBool::new(false),
+            finished: Tally::default(),
         }
     }
 
@@ -161,7 +166,7 @@ impl Lane {
         Want {
             queue: self.queue.clone(),
             most,
-            each: usize::MAX,
+            each: None,
             after: if rules.way.is_none() {
                 self.go_on()
             } else {
@@ -173,9 +178,9 @@ impl Lane {
     }
 
     /// What a claim is to ask for that looks for lanes of which there may be nothing here: one job of each.
-    pub(crate) fn want_some(&self, most: usize) -> Want {
+    pub(crate) fn want_one_of_each(&self, most: usize) -> Want {
         Want {
-            each: 1,
+            each: Some(NonZeroUsize::MIN),
             ..self.want(most)
         }
     }

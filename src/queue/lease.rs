@@ -88,7 +88,15 @@ impl Keeper {
         let mut db = None;
         while !stop.is_cancelled() {
             let beat = tokio::time::timeout(self.lease / 3, self.beat(&mut db));
-            let wait = match beat.await {
+            let beat = tokio::select! {
+                beat = beat => beat,
+                () = stop.cancelled() => {
+                    // It was left in the middle of a question.
+                    db = None;
+                    break;
+                }
+            };
+            let wait = match beat {
                 Ok(Ok(())) => self.lease / 3,
                 Ok(Err(error)) => {
                     warn!("Cannot renew the lease of this process for now: {error}");
@@ -133,10 +141,45 @@ impl Keeper {
 
     async fn resign(&self, db: &mut Option<PgConnection>) -> sqlx::Result<()> {
         let node = *self.tell.borrow();
-        if let (Some(node), Some(mut db)) = (node, db.take()) {
-            node::resign(&mut db, node).await?;
-            db.close().await?;
-        }
-        Ok(())
+        let Some(node) = node else {
+            return Ok(());
+        };
+        let mut db = match db.take() {
+            Some(db) => db,
+            None => self.options.connect().await?,
+        };
+        node::resign(&mut db, node).await?;
+        db.close().await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    /// The first beat takes up to a third of the lease, which is a day.
+    #[tokio::test]
+    async fn a_stop_does_not_wait_for_a_database_that_does_not_answer() {
+        // It takes connections and says nothing.
+        let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = silent.local_addr().unwrap().port();
+        let options = PgConnectOptions::new_without_pgpass();
+        let options = options.host("127.0.0.1").port(port);
+        let about = About {
+            host: "here".into(),
+            pid: 1,
+            version: "1".into(),
+            queues: Vec::new(),
+            kinds: Vec::new(),
+            schedules: Vec::new(),
+        };
+        let day = Duration::from_secs(24 * 3600);
+        let lease = Lease::start(Arc::new(options), about, day).unwrap();
+        let accepted = tokio::task::spawn_blocking(move || silent.accept());
+        let (_line, _) = accepted.await.unwrap().unwrap();
+        let ended = tokio::time::timeout(Duration::from_secs(20), lease.end());
+        assert!(ended.await.is_ok());
     }
 }

@@ -2,19 +2,20 @@
 
 use std::time::Duration;
 
-use sqlx::{PgConnection, PgPool};
+use sqlx::{Connection, PgConnection, PgPool};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::history;
 use crate::patience::ask;
-use crate::store::{count, node};
+use crate::schedule::ledger;
+use crate::store::recall::{self, Step};
+use crate::store::{batch, count, history, node};
 
 /// How often the tables are looked after.
 const EVERY: Duration = Duration::from_secs(300);
-/// After so many rounds all jobs are looked at for such as run nowhere and were not told of.
-const ROUNDS_A_RECALL: u32 = 12;
+/// How often all jobs are looked at for such as run nowhere and were not told of, by one of all processes.
+const RECALL_EVERY: Duration = Duration::from_secs(3600);
 /// How often what was noted of jobs that ended is added up.
 const FOLD_EVERY: Duration = Duration::from_secs(30);
 /// A round that takes longer is given up, its connection with it.
@@ -49,13 +50,8 @@ pub struct Maintained {
 impl Maintenance {
     /// Works until `stop`; a round that fails is tried again with the next.
     pub async fn run(self, pool: PgPool, stop: CancellationToken) {
-        for round in 0_u32.. {
-            if stop.is_cancelled() {
-                return;
-            }
-            if round % ROUNDS_A_RECALL == ROUNDS_A_RECALL - 1 {
-                told_of_all(&pool).await;
-            }
+        while !stop.is_cancelled() {
+            tell_of_all(&pool, &stop).await;
             match self.once(&pool).await {
                 Ok(done) if done == Maintained::default() => {}
                 Ok(done) => info!(
@@ -88,7 +84,18 @@ impl Maintenance {
     /// Finds jobs that no living process runs and of which no claim tells, by a look at every job; they run again soon.
     /// Gives the number of claims that they are from.
     pub async fn recall(pool: &PgPool) -> sqlx::Result<u64> {
-        ask(pool, LONGEST, async |db| node::recall(db).await).await
+        let (mut position, mut told) = (0, 0);
+        loop {
+            let step = ask(pool, LONGEST, async |db| {
+                recall::step(db, position, recall::STEP).await
+            });
+            let step = step.await?;
+            told += step.told.unsigned_abs();
+            match step.last {
+                Some(last) => position = last,
+                None => return Ok(told),
+            }
+        }
     }
 
     /// One round.
@@ -98,66 +105,46 @@ impl Maintenance {
             Ok(Maintained {
                 made: history::make_partitions(db, DAYS_AHEAD).await?,
                 dropped: history::drop_older(db, self.keep_days).await?,
-                nodes: forget_nodes(db).await?,
-                ticks: forget_ticks(db).await?,
-                batches: forget_batches(db, self.keep_days).await?,
+                nodes: node::forget(db).await?,
+                ticks: ledger::forget(db, TICKS_KEPT).await?,
+                batches: batch::forget(db, self.keep_days).await?,
             })
         })
         .await
     }
 }
 
-async fn told_of_all(pool: &PgPool) {
-    match Maintenance::recall(pool).await {
-        Ok(0) => {}
-        Ok(claims) => {
-            warn!("Nothing told of jobs of {claims} claims that run nowhere; they will run again")
+/// Goes on with the look at every job, if one is due and nobody else does, until it has come to its end.
+async fn tell_of_all(pool: &PgPool, stop: &CancellationToken) {
+    let mut told = 0;
+    while !stop.is_cancelled() {
+        let step = ask(pool, LONGEST, async |db| next_step(db, RECALL_EVERY).await);
+        match step.await {
+            Ok(Some(step)) => told += step.told,
+            Ok(None) => break,
+            Err(error) => {
+                warn!("Cannot look for jobs that run nowhere for now: {error}");
+                break;
+            }
         }
-        Err(error) => warn!("Cannot look for jobs that run nowhere for now: {error}"),
     }
+    if told > 0 {
+        warn!("Nothing told of jobs of {told} claims that run nowhere; they will run again");
+    }
+}
+
+/// One step of the look at every job that is made `every` so often; `None` if none is to be made now.
+async fn next_step(db: &mut PgConnection, every: Duration) -> sqlx::Result<Option<Step>> {
+    let mut tx = db.begin().await?;
+    let Some(position) = recall::begin(&mut tx, every).await? else {
+        return Ok(None);
+    };
+    let step = recall::step(&mut tx, position, recall::STEP).await?;
+    recall::note(&mut tx, step.last).await?;
+    tx.commit().await?;
+    Ok(Some(step))
 }
 
 async fn fold(pool: &PgPool) -> sqlx::Result<u64> {
     ask(pool, LONGEST, async |db| count::fold(db).await).await
-}
-
-/// Nodes are shown for an hour after their end.
-async fn forget_nodes(db: &mut PgConnection) -> sqlx::Result<u64> {
-    let gone = sqlx::query(
-        r#"
-        DELETE FROM queue.node n
-        WHERE n.lease_until < now() - interval '1 hour'
-            AND NOT EXISTS (SELECT FROM queue.claim c WHERE c.node = n.id)
-        "#,
-    )
-    .execute(db)
-    .await?;
-    Ok(gone.rows_affected())
-}
-
-async fn forget_ticks(db: &mut PgConnection) -> sqlx::Result<u64> {
-    let gone = sqlx::query(
-        r#"
-        DELETE FROM queue.schedule_tick
-        WHERE due_at < now() - make_interval(days => $1)
-        "#,
-    )
-    .bind(TICKS_KEPT)
-    .execute(db)
-    .await?;
-    Ok(gone.rows_affected())
-}
-
-/// Batches go with the history of their jobs.
-async fn forget_batches(db: &mut PgConnection, keep_days: u16) -> sqlx::Result<u64> {
-    let gone = sqlx::query(
-        r#"
-        DELETE FROM queue.batch
-        WHERE completed_at < now() - make_interval(days => $1)
-        "#,
-    )
-    .bind(i32::from(keep_days))
-    .execute(db)
-    .await?;
-    Ok(gone.rows_affected())
 }

@@ -14,9 +14,9 @@ pub enum Outcome {
     DoneWith(Value),
     /// There was nothing to do, for this reason.
     Skip(Cow<'static, str>),
-    /// Ask again after a while; the attempt does not count.
+    /// Ask again after a while, at most ten years; the attempt does not count.
     Snooze(Duration),
-    /// It failed, and is tried again after this long instead of the usual backoff.
+    /// It failed, and is tried again after this long, at most ten years, instead of the usual backoff.
     RetryAfter(Duration, anyhow::Error),
     /// It can never work, for this reason: a dead letter at once.
     Discard(Cow<'static, str>),

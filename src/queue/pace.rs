@@ -11,12 +11,26 @@ const MOST_AHEAD: usize = 2000;
 /// The pace is measured over at least this long.
 const SPAN: Duration = Duration::from_millis(10);
 
+/// Counts what is finished of a queue.
+#[derive(Debug, Default)]
+pub(crate) struct Tally(AtomicU64);
+
+impl Tally {
+    /// One more is.
+    pub(crate) fn step(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How much was since this was called last.
+    pub(crate) fn since_asked(&self) -> u64 {
+        self.0.swap(0, Ordering::Relaxed)
+    }
+}
+
 /// The pace at which a pool finishes jobs.
 #[derive(Debug)]
 pub(crate) struct Pace {
     finished: AtomicU64,
-    /// How many there were when [`Pace::since_asked`] was called last.
-    asked: AtomicU64,
     measured: Mutex<Measured>,
 }
 
@@ -31,7 +45,6 @@ impl Pace {
     pub(crate) fn new() -> Self {
         Self {
             finished: AtomicU64::new(0),
-            asked: AtomicU64::new(0),
             measured: Mutex::new(Measured {
                 at: Instant::now(),
                 finished: 0,
@@ -43,12 +56,6 @@ impl Pace {
     /// One more job is finished.
     pub(crate) fn step(&self) {
         self.finished.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// How many jobs were finished since this was called last.
-    pub(crate) fn since_asked(&self) -> u64 {
-        let finished = self.finished.load(Ordering::Relaxed);
-        finished.saturating_sub(self.asked.swap(finished, Ordering::Relaxed))
     }
 
     /// What was held was not begun: nothing is to be held until jobs finish again.

@@ -113,7 +113,10 @@ impl Rescue {
         let settled = settle(&mut tx, &given_back.collect::<Vec<_>>()).await?;
         tx.commit().await?;
         let given_back = settled.accepted;
-        warn!("Gave back {given_back} jobs of whose claim nothing was heard");
+        // Those that were told of meanwhile are not given back.
+        if given_back > 0 {
+            warn!("Gave back {given_back} jobs of whose claim nothing was heard");
+        }
         Ok(given_back)
     }
 }

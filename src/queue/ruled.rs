@@ -1,6 +1,6 @@
 //! Claim in queues that are under rules.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use sqlx::PgConnection;
@@ -107,8 +107,11 @@ pub(crate) async fn claim(
     if !decision.hold.is_empty() {
         ruled::hold(db, &decision.hold).await?;
     }
-    for ((scope, name), started) in &decision.started {
-        ruled::use_rate(db, *scope, name, *started).await?;
+    // Somebody may have had hold of others, which started nothing.
+    let started: HashSet<i64> = round.jobs.iter().map(|job| job.id.0).collect();
+    for (scope, name, used) in decision.used(&started) {
+        let used = i32::try_from(used).unwrap_or(i32::MAX);
+        ruled::use_rate(db, scope, name, used).await?;
     }
     round.more = is_more(want, way, &decision);
     sort(&mut round.jobs, &decision.run);

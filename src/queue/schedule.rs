@@ -6,7 +6,7 @@
 
 mod cadence;
 mod crontab;
-mod ledger;
+pub(crate) mod ledger;
 mod operate;
 mod ticker;
 

@@ -1,15 +1,19 @@
-//! Every statement on the hot table that is not a question of people: one function a statement.
+//! Every statement on the queue's tables that is not a question of people: one function a statement.
 
 pub(crate) mod age;
 pub(crate) mod batch;
 pub(crate) mod claim;
 pub(crate) mod count;
 pub(crate) mod front;
+pub mod history;
 pub(crate) mod insert;
 pub(crate) mod node;
+pub(crate) mod recall;
 pub(crate) mod ruled;
 pub(crate) mod settle;
 pub(crate) mod turns;
+
+use std::time::Duration;
 
 use sqlx::{PgConnection, PgPool};
 
@@ -19,6 +23,9 @@ use crate::JobId;
 pub(crate) const CHANNEL: &str = "leadmill_queue";
 /// Most rows that one statement makes ready.
 pub(crate) const MOST_PROMOTED: i64 = 1000;
+
+/// The longest that a job is made to wait, ten years: with a longer wait its time would be one that the database cannot tell.
+pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(10 * 366 * 24 * 3600);
 
 /// How a claim stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -162,7 +162,10 @@ async fn tell(shared: Arc<Shared>) {
                 warn!("Other processes were not woken and will look by themselves: {error}");
             }
         }
-        if shared.stays_quiet(APART.max(began.elapsed() * TIMES_APART)).await {
+        if shared
+            .stays_quiet(APART.max(began.elapsed() * TIMES_APART))
+            .await
+        {
             return;
         }
     }

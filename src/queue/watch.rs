@@ -1,5 +1,6 @@
 //! Look at the queues: make due what is, see what no wake-up told of, and which jobs are to stop.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tracing::{debug, warn};
 
+use crate::JobId;
 use crate::cancel::Cancels;
 use crate::desk::Desk;
 use crate::outlook::Outlook;
@@ -20,6 +22,9 @@ use crate::store::claim::{self, Glance};
 const IDLE: f64 = 2.25;
 /// The shortest.
 const SHORTEST: Duration = Duration::from_millis(50);
+/// What is due is made ready in so many statements at a look, so that a stampede keeps nobody from hearing what was seen. What
+/// is left is due at the next look, which comes at once.
+const PROMOTIONS: usize = 4;
 
 /// A look that takes longer is given up, its connection with it.
 const LONGEST_LOOK: Duration = Duration::from_secs(10);
@@ -80,7 +85,12 @@ impl Watch {
         let node = *self.node.borrow();
         let mut glances = claim::look(db, queues, node).await?;
         if due(&glances).is_some_and(|due| due <= 0.0) {
-            while claim::promote(db, store::MOST_PROMOTED).await? > 0 {}
+            for _ in 0..PROMOTIONS {
+                let promoted = claim::promote(db, store::MOST_PROMOTED).await?;
+                if promoted < store::MOST_PROMOTED.unsigned_abs() {
+                    break;
+                }
+            }
             glances = claim::look(db, queues, node).await?;
         }
         self.raise(db, &glances).await?;
@@ -106,8 +116,14 @@ impl Watch {
             let epochs = glance.epochs.iter().flatten();
             Some(glance.cancelled.as_ref()?.iter().zip(epochs))
         });
-        for (job, epoch) in asked.into_iter().flatten() {
-            self.cancels.ask(*job, *epoch);
+        let asked: HashSet<(JobId, i32)> = asked
+            .into_iter()
+            .flatten()
+            .map(|(job, epoch)| (*job, *epoch))
+            .collect();
+        self.desk.call_off(&asked);
+        for (job, epoch) in asked {
+            self.cancels.ask(job, epoch);
         }
         for glance in glances {
             self.desk.ruled(&glance.queue, glance.way());
@@ -123,4 +139,47 @@ impl Watch {
 /// In how many seconds the next scheduled job is due.
 fn due(glances: &[Glance]) -> Option<f64> {
     glances.first().and_then(|glance| glance.due_seconds)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use super::*;
+    use crate::desk::Claims;
+    use crate::desk::tests::{exchange, holding, job};
+
+    #[tokio::test]
+    async fn a_job_that_is_to_stop_does_not_begin() {
+        let desk = holding(vec![job(1, 7), job(2, 7)]);
+        let (_, node) = watch::channel(Some(1));
+        let watch = Watch {
+            desk: desk.clone(),
+            pool: PgPool::connect_lazy("postgres://localhost").unwrap(),
+            outlook: Arc::default(),
+            node,
+            cancels: Arc::default(),
+            longest: SHORTEST,
+        };
+        let running = watch.cancels.begin(JobId(3), 1);
+        watch.tell(&[Glance {
+            queue: "q".into(),
+            ready_seconds: None,
+            held: false,
+            ruled: false,
+            turns: false,
+            each_lane: false,
+            limited: false,
+            crossing: false,
+            lower: false,
+            due_seconds: None,
+            cancelled: Some(vec![JobId(1), JobId(3)]),
+            epochs: Some(vec![1, 1]),
+        }]);
+        assert!(running.is_asked());
+        let next = || desk.next(0, Waker::noop()).map(|job| job.id.0);
+        assert_eq!([next(), None], [Some(2), next()]);
+        exchange(&desk).unwrap().made(Claims::default());
+        assert!(desk.is_quiet());
+    }
 }

@@ -22,7 +22,7 @@ use crate::schedule::{Schedule, ScheduleError, Ticker};
 use crate::store::node::About;
 use crate::supervise::{Task, supervise};
 use crate::watch::Watch;
-use crate::{Registry, Wake, backend};
+use crate::{Registry, Wake, backend, execute};
 
 pub use stop::{Running, StopNow, StopReport};
 
@@ -36,7 +36,8 @@ const LOOK: Duration = Duration::from_secs(1);
 const AFTER_A_WAKE: Duration = Duration::from_millis(100);
 /// For how many days finished jobs are kept.
 const KEEP_DAYS: u16 = 14;
-/// Two exchanges, and what looks at the queues once in a while.
+/// One for each of what looks at the queues, takes back, fires schedules and keeps the tables in order. A process has two more
+/// for its exchanges, one to listen on and one for its lease; what its jobs use is not counted.
 const CONNECTIONS: u32 = 4;
 
 /// Some queues and how many of their jobs may run at once.
@@ -158,6 +159,7 @@ impl<Ctx: Clone + Send + Sync + 'static> Builder<Ctx> {
     pub async fn start(self) -> Result<Running, StartError> {
         let desk = Arc::new(desk(&self.pools)?);
         Ticker::new(self.schedules.clone())?;
+        execute::describe();
         let (kinds, versions) = self.registry.understood();
         let about = About {
             host: host(),
@@ -173,7 +175,8 @@ impl<Ctx: Clone + Send + Sync + 'static> Builder<Ctx> {
         };
         let parts = Parts {
             desk,
-            own: connections(&self.pool),
+            exchanging: connections(&self.pool, u32::try_from(AT_ONCE).unwrap_or(u32::MAX), true),
+            own: connections(&self.pool, CONNECTIONS, false),
             wake: self.wake.unwrap_or_else(|| Wake::new(self.pool.clone())),
             lease: Lease::start(self.pool.connect_options(), about, self.lease)?,
             outlook: Arc::default(),
@@ -223,6 +226,8 @@ impl<Ctx: Clone + Send + Sync + 'static> Builder<Ctx> {
 #[derive(Debug)]
 struct Parts {
     desk: Arc<Desk>,
+    /// Connections that nobody takes from the exchanges.
+    exchanging: PgPool,
     own: PgPool,
     wake: Wake,
     lease: Lease,
@@ -240,7 +245,7 @@ impl Parts {
     fn exchange(&self) -> Task {
         let exchanger = Exchanger {
             desk: self.desk.clone(),
-            pool: self.own.clone(),
+            pool: self.exchanging.clone(),
             node: self.lease.node.clone(),
             outlook: self.outlook.clone(),
             strange: self.strange.clone(),
@@ -347,24 +352,28 @@ fn desk(pools: &[Pool]) -> Result<Desk, StartError> {
     Ok(Desk::new(checked))
 }
 
-/// Connections for the queue alone, so that jobs that hold many cannot keep outcomes from being written.
+/// Up to `most` connections for the queue alone, so that jobs that hold many cannot keep outcomes from being written; where
+/// `briefly`, they wait for no lock for more than a second: what is written with it waits too.
 ///
 /// Each reads along indexes only: a plan made while a table was small must not outlive that.
-fn connections(pool: &PgPool) -> PgPool {
+fn connections(pool: &PgPool, most: u32, briefly: bool) -> PgPool {
     let options = pool.connect_options().as_ref().clone();
     PgPoolOptions::new()
-        .max_connections(CONNECTIONS)
+        .max_connections(most)
         .acquire_timeout(Duration::from_secs(5))
         .test_before_acquire(false)
-        .after_connect(|db, _| {
+        .after_connect(move |db, _| {
             Box::pin(async move {
                 sqlx::raw_sql(
                     "SET enable_seqscan = off; SET enable_bitmapscan = off; SET jit = off;
                     SET plan_cache_mode = force_generic_plan;
                     SET statement_timeout = '30s'; SET idle_in_transaction_session_timeout = '30s'",
                 )
-                .execute(db)
+                .execute(&mut *db)
                 .await?;
+                if briefly {
+                    sqlx::raw_sql("SET lock_timeout = '1s'").execute(db).await?;
+                }
                 Ok(())
             })
         })

@@ -56,6 +56,29 @@ async fn a_job_that_heeds_it_ends_by_itself_and_is_not_tried_again() {
     assert_eq!(end(&world, job).await, cancelled(json!(["stopped"])));
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_that_says_that_it_can_never_work_is_no_dead_letter_if_it_was_asked() {
+    let world = World::new().await;
+    let stage = Stage::default();
+    let never = waiting(&world, &Act::HeedAndSay { never: true }).await;
+    let nothing = waiting(&world, &Act::HeedAndSay { never: false }).await;
+    let running = worker(&world, &stage, 2).await;
+    stage.until(2).await;
+    cancel(&world, never).await;
+    cancel(&world, nothing).await;
+    until(&world.pool, NONE_LEFT).await;
+    running.stop(GRACE).await;
+    assert_eq!(end(&world, never).await, cancelled(json!([])));
+    let skipped = ("skipped".into(), Some("nothing to do".into()), json!([]));
+    assert_eq!(end(&world, nothing).await, skipped);
+    let dead: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM queue.job_history WHERE fingerprint IS NOT NULL")
+            .fetch_one(&world.pool)
+            .await
+            .unwrap();
+    assert_eq!(dead, 0);
+}
+
 /// A worker that says that it lives as good as never, looks so often, and hears what others tell.
 async fn quiet_worker(world: &World, stage: &Stage, look: Duration) -> Running {
     let builder = Worker::builder(world.pool.clone(), registry(), stage.clone());

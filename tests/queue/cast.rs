@@ -64,6 +64,14 @@ pub(crate) enum Act {
     Hold(String),
     /// Notes that it began, waits until it is asked to stop, and stops.
     Heed,
+    /// Notes that it began, waits until it is asked to stop, and says that it can never work, or that there is nothing to do.
+    HeedAndSay {
+        never: bool,
+    },
+    /// Asks for the longest wait that there is, as one that failed or not.
+    WaitForEver {
+        failed: bool,
+    },
     /// Writes these lines, and fails if it is told to.
     Log(Vec<String>, bool),
 }
@@ -102,6 +110,20 @@ impl Job for Act {
                 stage.note("asked");
                 anyhow::bail!("stopped");
             }
+            Self::HeedAndSay { never } => {
+                stage.note("began");
+                attempt.cancel.asked().await;
+                return Ok(if *never {
+                    Outcome::discard("can never work")
+                } else {
+                    Outcome::skip("nothing to do")
+                });
+            }
+            Self::WaitForEver { failed: true } => {
+                let busy = anyhow::anyhow!("busy");
+                return Ok(Outcome::retry_after(Duration::MAX, busy));
+            }
+            Self::WaitForEver { failed: false } => return Ok(Outcome::snooze(Duration::MAX)),
             Self::Log(lines, fail) => {
                 for line in lines {
                     attempt.log.write(line.replace("<NUL>", "\0"));

@@ -122,6 +122,42 @@ async fn a_job_of_which_no_claim_tells_is_not_lost() {
     assert_eq!(attempts, 2);
 }
 
+/// Nobody has looked for an hour; a look that was left off has come beyond the first of two jobs.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_look_at_every_job_goes_on_where_it_was_left_off_and_then_begins_anew() {
+    let world = World::new().await;
+    sqlx::raw_sql(UNTOLD).execute(&world.pool).await.unwrap();
+    sqlx::raw_sql(
+        "INSERT INTO queue.job (queue, kind, payload, max_attempts, attempt, epoch, started_at, lease_by)
+         SELECT queue, kind, payload, max_attempts, attempt, epoch, started_at, lease_by FROM queue.job;
+         UPDATE queue.recall SET position = (SELECT min(id) FROM queue.job)",
+    )
+    .execute(&world.pool)
+    .await
+    .unwrap();
+    // The worker has lived for no time at all.
+    let running = worker(&world, &Stage::default(), 1).await;
+    until(&world.pool, "SELECT count(*) = 1 FROM queue.job").await;
+    until(
+        &world.pool,
+        "SELECT position = 0 AND done_at > now() - interval '1 minute' FROM queue.recall",
+    )
+    .await;
+    running.stop(GRACE).await;
+    let left = "SELECT id < (SELECT max(id) FROM queue.job_history) AND lease_by IS NOT NULL FROM queue.job";
+    let left: bool = sqlx::query_scalar(left)
+        .fetch_one(&world.pool)
+        .await
+        .unwrap();
+    assert!(left);
+
+    let due = "UPDATE queue.recall SET done_at = now() - interval '61 minutes'";
+    sqlx::query(due).execute(&world.pool).await.unwrap();
+    let running = worker(&world, &Stage::default(), 1).await;
+    until(&world.pool, NONE_LEFT).await;
+    running.stop(GRACE).await;
+}
+
 #[tokio::test]
 async fn a_program_that_tells_what_runs_by_its_state_can_claim_nothing() {
     let world = World::new().await;

@@ -229,3 +229,50 @@ async fn of_many_lines_the_newest_are_kept() {
     let row = finished(&world.pool, id).await.unwrap();
     assert_eq!((&*row.outcome, row.result), ("completed", None));
 }
+
+#[tokio::test]
+async fn no_wait_is_too_long_to_be_kept() {
+    const TEN_YEARS: f64 = 10.0 * 366.0 * 86_400.0;
+    let world = World::new().await;
+    world.leave_jobs();
+    for (failed, attempt) in [(true, 1), (false, 0)] {
+        let id = run(&world, Act::WaitForEver { failed }).await;
+        let row = live(&world.pool, id).await.unwrap();
+        assert_eq!((row.state, row.attempt), (1, attempt));
+        assert!((row.wait_seconds - TEN_YEARS).abs() < 60.0, "{row:?}");
+    }
+    // What it would spoil is the caller's transaction.
+    let mut db = world.pool.acquire().await.unwrap();
+    let far = queue::job(&Act::Skip).after(std::time::Duration::MAX);
+    let id = far.enqueue(&mut db).await.unwrap().id();
+    let row = live(&world.pool, id).await.unwrap();
+    assert!((row.wait_seconds - TEN_YEARS).abs() < 60.0, "{row:?}");
+}
+
+#[tokio::test]
+async fn the_priority_that_a_job_was_given_is_its_own_again_after_the_attempt() {
+    let world = World::new().await;
+    world.leave_jobs();
+    let mut db = world.pool.acquire().await.unwrap();
+    let again = Act::Fail("no".into());
+    let again = queue::job(&again).priority(7).enqueue(&mut db).await;
+    let done = queue::job(&Act::Skip).priority(8).enqueue(&mut db).await;
+    let raise = "UPDATE queue.job SET raised_from = priority, priority = -5";
+    sqlx::query(raise).execute(&mut *db).await.unwrap();
+    drain(&world.pool, &registry(), &Stage::default())
+        .await
+        .unwrap();
+    let lives: (i16, Option<i16>) =
+        sqlx::query_as("SELECT priority, raised_from FROM queue.job WHERE id = $1")
+            .bind(again.unwrap().id())
+            .fetch_one(&mut *db)
+            .await
+            .unwrap();
+    assert_eq!(lives, (7, None));
+    let ended: i16 = sqlx::query_scalar("SELECT priority FROM queue.job_history WHERE id = $1")
+        .bind(done.unwrap().id())
+        .fetch_one(&mut *db)
+        .await
+        .unwrap();
+    assert_eq!(ended, 8);
+}

@@ -319,6 +319,32 @@ async fn a_rate_evens_out_what_starts_of_a_queue_or_a_key() {
     stop(workers).await;
 }
 
+/// An hour's rate is used up by five; three of them cannot start for now.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rate_is_not_used_up_by_jobs_that_do_not_start() {
+    let limits = Limits {
+        rate: Some(Rate {
+            count: 5,
+            seconds: 3600.0,
+        }),
+        burst: Some(5),
+        ..Limits::default()
+    };
+    let (world, scene) = limited(Scope::Queue, "load", limits).await;
+    fill(&world, (0..5).map(Load::new)).await;
+    let mut other = world.pool.begin().await.unwrap();
+    sqlx::query("SELECT FROM queue.job ORDER BY id LIMIT 3 FOR UPDATE")
+        .execute(&mut *other)
+        .await
+        .unwrap();
+    let running = worker(&world, &scene, 8).await;
+    until(&world.pool, "SELECT count(*) = 3 FROM queue.job").await;
+    other.rollback().await.unwrap();
+    until(&world.pool, NONE_LEFT).await;
+    assert_eq!(scene.ran(), 5);
+    running.stop(GRACE).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn where_lanes_take_turns_nobody_waits_for_the_one_that_has_most() {
     let limits = Limits {
@@ -361,5 +387,12 @@ async fn a_job_that_has_waited_for_a_minute_goes_ahead_of_more_urgent_ones() {
     assert!(place(9999) < 1500, "it ran as number {}", place(9999));
     // A young one is as urgent as it was: last.
     assert_eq!(place(9998), 2001);
+    // What is kept of it is how urgent it was meant to be.
+    let kept: i16 = sqlx::query_scalar("SELECT priority FROM queue.job_history WHERE id = $1")
+        .bind(old)
+        .fetch_one(&mut *db)
+        .await
+        .unwrap();
+    assert_eq!(kept, 100);
     running.stop(GRACE).await;
 }

@@ -8,7 +8,7 @@ use queue::{
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::cast::{Act, Stage, count, finished, live, make_due, registry, until, worker};
+use super::cast::{Act, Stage, count, finished, live, make_due, pools, registry, until, worker};
 use crate::harness::World;
 
 const GRACE: Duration = Duration::from_secs(20);
@@ -53,6 +53,63 @@ async fn what_no_wake_up_told_of_is_found_all_the_same() {
     let mut db = world.pool.acquire().await.unwrap();
     enqueue(&mut db, &Act::Note("quiet".into())).await.unwrap();
     stage.until(1).await;
+    running.stop(GRACE).await;
+}
+
+/// Each job that is made ready brings another that is due, so that making them ready has no end.
+const STAMPEDE: &str = r#"
+    CREATE FUNCTION another() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        INSERT INTO queue.job (queue, kind, payload, max_attempts, state, run_at)
+            VALUES ('far', 'act', '"Skip"', 1, 1, now() - interval '1 minute');
+        RETURN NULL;
+    END $$;
+    CREATE TRIGGER another AFTER UPDATE ON queue.job FOR EACH ROW
+        WHEN (NEW.queue = 'far' AND OLD.state = 1 AND NEW.state = 0) EXECUTE FUNCTION another();
+    INSERT INTO queue.job (queue, kind, payload, max_attempts, state, run_at)
+        VALUES ('far', 'act', '"Skip"', 1, 1, now() - interval '1 minute');
+    INSERT INTO queue.job (queue, kind, payload, max_attempts) VALUES ('stage', 'act', '{"Note": "seen"}', 1);
+"#;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_due_elsewhere_keeps_no_look_from_telling_what_it_saw() {
+    let world = World::new().await;
+    world.leave_jobs();
+    let stage = Stage::default();
+    let running = worker(&world, &stage, 2).await;
+    let mut db = world.pool.acquire().await.unwrap();
+    enqueue(&mut db, &Act::Note("first".into())).await.unwrap();
+    stage.until(1).await;
+    until(&world.pool, NONE_LEFT).await;
+    // Nobody tells of these.
+    sqlx::raw_sql(STAMPEDE).execute(&mut *db).await.unwrap();
+    stage.until(2).await;
+    running.stop(GRACE).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_parked_job_that_somebody_has_hold_of_keeps_no_other_parked() {
+    let world = World::new().await;
+    let mut db = world.pool.acquire().await.unwrap();
+    sqlx::query(
+        "INSERT INTO queue.job (queue, kind, payload, max_attempts, state)
+         SELECT 'stage', 'act', '\"Skip\"', 3, 3 FROM generate_series(1, 3)",
+    )
+    .execute(&mut *db)
+    .await
+    .unwrap();
+    let mut other = world.pool.begin().await.unwrap();
+    let hold = "SELECT FROM queue.job WHERE id = (SELECT min(id) FROM queue.job) FOR UPDATE";
+    sqlx::query(hold).execute(&mut *other).await.unwrap();
+    let stage = Stage::default();
+    let running = Worker::builder(world.pool.clone(), registry(), stage)
+        .pools(pools(2))
+        .lease(Duration::from_secs(2))
+        .start()
+        .await
+        .unwrap();
+    until(&world.pool, "SELECT count(*) = 1 FROM queue.job").await;
+    other.rollback().await.unwrap();
+    until(&world.pool, NONE_LEFT).await;
     running.stop(GRACE).await;
 }
 

@@ -102,7 +102,7 @@ fn a_rate_lets_so_many_start_and_says_when_the_next_may() {
     };
     let decision = decide("q", 10, &jobs, &[two], &[]);
     assert_eq!(decision.run, [1, 2]);
-    assert_eq!(decision.started[&(Scope::Key, "host".into())], 2);
+    assert_eq!(decision.rated[&(Scope::Key, "host".into())].len(), 2);
     assert_eq!(decision.hold, [3, 4, 5]);
 
     let none = InForce {

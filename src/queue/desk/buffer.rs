@@ -4,7 +4,7 @@
 //! the way of another lane than it was in the database. The first job of a lane has the turn that is up, the next the turn
 //! after that, and so on; a job of a queue without turns goes behind all that is there.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use crate::store::claim::Claimed;
 /// A lane of a queue; all jobs without one are one lane.
 type LaneOf = (Arc<str>, Option<Uuid>);
 
-/// Lanes are forgotten when there are so many more of them than jobs.
+/// So many lanes are known before it is looked which of them can be forgotten.
 const SLACK: usize = 64;
 
 /// The jobs of one pool, each with the time it came.
@@ -28,8 +28,10 @@ pub(super) struct Buffer {
     turn: u64,
     /// How many jobs came.
     count: u64,
-    /// The last turn of each lane.
+    /// The last turn of each lane; one that is not known may have the turn that is up.
     lanes: HashMap<LaneOf, u64>,
+    /// How many lanes were left when it was looked last which of them can be forgotten.
+    left: usize,
 }
 
 impl Buffer {
@@ -47,64 +49,88 @@ impl Buffer {
         };
         self.count += 1;
         self.jobs.insert((turn, self.count), (came, job));
-        if self.lanes.len() > 2 * self.jobs.len() + SLACK {
-            let up = self.turn;
-            self.lanes.retain(|_, turn| *turn >= up);
+        // Not at every push: one look takes as long as there are lanes.
+        if self.lanes.len() > 2 * self.left + SLACK {
+            self.forget();
         }
+    }
+
+    /// Forgets the lanes of which no job is here. One that has had the turn that is up may have it once more.
+    fn forget(&mut self) {
+        let up = self.turn;
+        let has_it: HashSet<LaneOf> = self
+            .jobs
+            .range(..(up + 1, 0))
+            .map(|(_, (_, job))| (job.queue.clone(), job.lane))
+            .collect();
+        let lanes = &mut self.lanes;
+        lanes.retain(|lane, last| *last > up || has_it.contains(lane));
+        self.left = lanes.len();
+    }
+
+    /// Forgets all lanes, as no job is here: all have the turn after the one that is up.
+    fn begin_anew(&mut self) {
+        self.turn += 1;
+        self.lanes.clear();
+        self.left = 0;
     }
 
     /// The one that is to begin.
     pub(super) fn pop(&mut self) -> Option<Claimed> {
         let ((turn, _), (_, job)) = self.jobs.pop_first()?;
         self.turn = turn;
+        if self.jobs.is_empty() {
+            self.begin_anew();
+        }
         Some(job)
     }
 
     /// Takes out all.
     pub(super) fn drain(&mut self) -> Vec<Claimed> {
-        let jobs = std::mem::take(&mut self.jobs);
-        jobs.into_values().map(|(_, job)| job).collect()
+        self.take_out(|_, _| true)
     }
 
     /// Takes out what has waited for so long.
     pub(super) fn older(&mut self, than: Duration) -> Vec<Claimed> {
-        let (old, young): (BTreeMap<_, _>, _) = std::mem::take(&mut self.jobs)
+        self.take_out(|came, _| came.elapsed() >= than)
+    }
+
+    /// Takes out those of which `is_out` says so, by when they came and what they are.
+    pub(super) fn take_out(
+        &mut self,
+        mut is_out: impl FnMut(Instant, &Claimed) -> bool,
+    ) -> Vec<Claimed> {
+        let (out, left): (BTreeMap<_, _>, _) = std::mem::take(&mut self.jobs)
             .into_iter()
-            .partition(|(_, (came, _))| came.elapsed() >= than);
-        self.jobs = young;
-        old.into_values().map(|(_, job)| job).collect()
+            .partition(|(_, (came, job))| is_out(*came, job));
+        self.jobs = left;
+        if !out.is_empty() {
+            self.give_turns_back();
+        }
+        out.into_values().map(|(_, job)| job).collect()
+    }
+
+    /// Jobs were taken out that had not begun: what comes of their lanes next goes behind those that are left, and no
+    /// further.
+    fn give_turns_back(&mut self) {
+        let mut left: HashMap<LaneOf, u64> = HashMap::new();
+        for ((turn, _), (_, job)) in &self.jobs {
+            left.insert((job.queue.clone(), job.lane), *turn);
+        }
+        let up = self.turn;
+        for (lane, last) in &mut self.lanes {
+            *last = (*last).min(left.get(lane).copied().unwrap_or(up));
+        }
+        if self.jobs.is_empty() {
+            self.begin_anew();
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use chrono::DateTime;
-
     use super::*;
-    use crate::JobId;
-    use crate::store::claim::Receipt;
-
-    fn job(id: i64, lane: u128) -> Claimed {
-        Claimed {
-            id: JobId(id),
-            epoch: 1,
-            queue: "q".into(),
-            kind: "k".into(),
-            version: 1,
-            priority: 0,
-            attempt: 1,
-            max_attempts: 1,
-            lane: Some(Uuid::from_u128(lane)),
-            payload: "{}".into(),
-            trace: None,
-            run_at: DateTime::UNIX_EPOCH,
-            created_at: DateTime::UNIX_EPOCH,
-            progress: None,
-            batch: None,
-            search: Duration::ZERO,
-            receipt: Receipt { node: 1, number: 1 },
-        }
-    }
+    use crate::desk::tests::job;
 
     fn order(buffer: &mut Buffer) -> Vec<i64> {
         std::iter::from_fn(|| buffer.pop())
@@ -143,15 +169,37 @@ mod tests {
 
     #[test]
     fn lanes_without_jobs_are_forgotten() {
+        let now = Instant::now();
         let mut buffer = Buffer::default();
         for id in 0..1000 {
-            buffer.push(Instant::now(), job(id, id.unsigned_abs().into()), true);
+            buffer.push(now, job(id, id.unsigned_abs().into()), true);
             buffer.pop();
-            // The turn moves on with a lane that has more.
-            buffer.push(Instant::now(), job(id, u128::MAX), true);
-            buffer.pop();
+            assert!(buffer.lanes.is_empty(), "{}", buffer.lanes.len());
         }
-        assert!(buffer.lanes.len() <= SLACK + 2, "{}", buffer.lanes.len());
+        // Nor are they known for as long as some job is here.
+        buffer.push(now, job(1000, u128::MAX), true);
+        for id in 0..1000 {
+            buffer.push(now, job(id, id.unsigned_abs().into()), true);
+            buffer.pop();
+            let most = SLACK + 2 * (buffer.jobs.len() + 1);
+            assert!(buffer.lanes.len() <= most, "{}", buffer.lanes.len());
+        }
+    }
+
+    #[test]
+    fn many_lanes_are_gone_through_seldom() {
+        let mut buffer = Buffer::default();
+        let now = Instant::now();
+        let mut looks = 0;
+        let mut left = 0;
+        for id in 0..10_000 {
+            buffer.push(now, job(id, id.unsigned_abs().into()), true);
+            looks += usize::from(buffer.left != left);
+            left = buffer.left;
+        }
+        // Each time twice as many have come as were left the time before, and none can be forgotten.
+        assert!((1..10).contains(&looks), "{looks}");
+        assert_eq!(buffer.lanes.len(), 10_000);
     }
 
     #[test]
@@ -165,5 +213,33 @@ mod tests {
         let old = buffer.older(Duration::from_secs(1));
         assert_eq!(old.iter().map(|job| job.id.0).collect::<Vec<_>>(), [1, 3]);
         assert_eq!(order(&mut buffer), [2]);
+    }
+
+    /// What of a lane is taken out has had no turn.
+    #[test]
+    fn a_lane_whose_jobs_were_taken_out_does_not_go_behind_all_others() {
+        let mut buffer = Buffer::default();
+        let now = Instant::now();
+        let long_ago = now.checked_sub(Duration::from_secs(5)).unwrap();
+        buffer.push(now, job(0, 7), true);
+        for id in 1..20 {
+            buffer.push(long_ago, job(id, 7), true);
+        }
+        for id in 20..24 {
+            buffer.push(now, job(id, 8), true);
+        }
+        assert_eq!(buffer.older(Duration::from_secs(1)).len(), 19);
+        buffer.push(now, job(30, 7), true);
+        assert_eq!(order(&mut buffer), [0, 20, 21, 30, 22, 23]);
+
+        for id in 40..50 {
+            buffer.push(now, job(id, 7), true);
+        }
+        buffer.push(now, job(60, 8), true);
+        assert_eq!(buffer.drain().len(), 11);
+        for (id, lane) in [(70, 7), (71, 8), (72, 8)] {
+            buffer.push(now, job(id, lane), true);
+        }
+        assert_eq!(order(&mut buffer), [70, 71, 72]);
     }
 }

@@ -1,5 +1,6 @@
 //! The jobs of one pool: those that wait in this process, and room for more.
 
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::Waker;
@@ -10,6 +11,7 @@ use tokio::time::Instant;
 
 use super::buffer::Buffer;
 use super::{BATCH, lock};
+use crate::JobId;
 use crate::lane::Lane;
 use crate::pace::Pace;
 use crate::store::claim::Claimed;
@@ -102,6 +104,28 @@ impl Pool {
     /// Takes out what has not begun.
     pub(super) fn unbegun(&self) -> Vec<Claimed> {
         lock(&self.buffer).drain()
+    }
+
+    /// Takes out those of these claims that have not begun.
+    pub(super) fn called_off(&self, claims: &HashSet<(JobId, i32)>) -> Vec<Claimed> {
+        let is_out = |_, job: &Claimed| claims.contains(&(job.id, job.epoch));
+        lock(&self.buffer).take_out(is_out)
+    }
+
+    /// One of its jobs in this queue is finished.
+    pub(super) fn step(&self, queue: &str) {
+        self.pace.step();
+        let mut lanes = self.queues.iter();
+        if let Some(lane) = lanes.find(|lane| &*lane.queue == queue) {
+            lane.finished.step();
+        }
+    }
+
+    /// How many jobs of this queue were finished since this was asked last.
+    pub(super) fn finished_since_asked(&self, queue: &str) -> u64 {
+        let mut lanes = self.queues.iter();
+        let lane = lanes.find(|lane| &*lane.queue == queue);
+        lane.map_or(0, |lane| lane.finished.since_asked())
     }
 
     /// Takes out what has waited for too long.

@@ -246,3 +246,17 @@ pub(super) async fn ticks(
     .fetch_all(db)
     .await
 }
+
+/// Forgets ticks that were due more than so many days ago.
+pub(crate) async fn forget(db: &mut PgConnection, keep_days: i32) -> sqlx::Result<u64> {
+    let gone = sqlx::query(
+        r#"
+        DELETE FROM queue.schedule_tick
+        WHERE due_at < now() - make_interval(days => $1)
+        "#,
+    )
+    .bind(keep_days)
+    .execute(db)
+    .await?;
+    Ok(gone.rows_affected())
+}

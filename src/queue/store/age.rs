@@ -10,7 +10,8 @@ use super::insert::interval;
 const LEVELS: i64 = 64;
 
 /// Gives jobs that have been ready for `age` the priority of the most urgent ones of their queue, the oldest first and at most
-/// `most`: among those they are the first, as they have waited longest. Says how many.
+/// `most`: among those they are the first, as they have waited longest. The priority that they were given is theirs again after the
+/// attempt. Says how many.
 pub(crate) async fn raise(
     db: &mut PgConnection,
     queue: &str,
@@ -30,7 +31,7 @@ pub(crate) async fn raise(
             ) next
         ), levels AS MATERIALIZED (SELECT priority, min(priority) OVER () AS first FROM level LIMIT $4)
         UPDATE queue.job
-        SET priority = (SELECT min(first) FROM levels)
+        SET raised_from = coalesce(raised_from, priority), priority = (SELECT min(first) FROM levels)
         WHERE ctid = ANY (ARRAY (
             SELECT old.ctid
             FROM levels CROSS JOIN LATERAL (

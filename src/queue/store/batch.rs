@@ -215,3 +215,17 @@ pub(crate) async fn seal(db: &mut PgConnection, batch: i64) -> sqlx::Result<bool
     }
     Ok(true)
 }
+
+/// Forgets batches that completed more than so many days ago: they go with the history of their jobs.
+pub(crate) async fn forget(db: &mut PgConnection, keep_days: u16) -> sqlx::Result<u64> {
+    let gone = sqlx::query(
+        r#"
+        DELETE FROM queue.batch
+        WHERE completed_at < now() - make_interval(days => $1)
+        "#,
+    )
+    .bind(i32::from(keep_days))
+    .execute(db)
+    .await?;
+    Ok(gone.rows_affected())
+}

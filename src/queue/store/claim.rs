@@ -1,5 +1,6 @@
 //! Take jobs that are due, for a node whose lease holds.
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -9,6 +10,7 @@ use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row};
 use uuid::Uuid;
 
+use super::MOST_PROMOTED;
 use super::ruled::Start;
 use crate::ruled::Way;
 use crate::{BatchId, JobId};
@@ -108,8 +110,8 @@ impl Claimed {
 pub(crate) struct Want {
     pub(crate) queue: Arc<str>,
     pub(crate) most: usize,
-    /// Most jobs of each lane, where lanes take turns.
-    pub(crate) each: usize,
+    /// Most jobs of each lane where lanes take turns, if it is for those of which there may be nothing here.
+    pub(crate) each: Option<NonZeroUsize>,
     /// Only jobs behind this one.
     ///
     /// What was claimed stays in the index while it runs and until it is vacuumed, and a claim from the start goes over all
@@ -122,12 +124,17 @@ pub(crate) struct Want {
 }
 
 impl Want {
+    /// The most jobs of each lane, as a statement is told.
+    pub(super) fn most_of_each(&self) -> Option<i64> {
+        self.each.and_then(|each| i64::try_from(each.get()).ok())
+    }
+
     /// The first `most` jobs of a queue.
     pub(crate) fn first(queue: Arc<str>, most: usize) -> Self {
         Self {
             queue,
             most,
-            each: usize::MAX,
+            each: None,
             after: None,
             way: None,
             start: Start::default(),
@@ -274,25 +281,44 @@ pub(crate) async fn promote(db: &mut PgConnection, most: i64) -> sqlx::Result<u6
     Ok(promoted.rows_affected())
 }
 
-/// Makes parked jobs ready whose kind and version this process understands; says how many.
+/// Makes parked jobs ready whose kind and version this process understands, some at a time; says how many. Those that
+/// somebody has hold of are left for the next time.
 pub(crate) async fn unpark(
     db: &mut PgConnection,
     kinds: &[String],
     versions: &[i16],
 ) -> sqlx::Result<u64> {
-    let released = sqlx::query(
-        r#"
-        UPDATE queue.job j
-        SET state = 0
-        FROM unnest($1::text[], $2::smallint[]) AS known (kind, version)
-        WHERE j.state = 3 AND j.kind = known.kind AND j.version <= known.version
-        "#,
-    )
-    .bind(kinds)
-    .bind(versions)
-    .execute(db)
-    .await?;
-    Ok(released.rows_affected())
+    let mut all = 0;
+    loop {
+        let released = sqlx::query(
+            r#"
+            UPDATE queue.job
+            SET state = 0
+            WHERE ctid = ANY (ARRAY (
+                SELECT parked.ctid
+                FROM unnest($1::text[], $2::smallint[]) AS known (kind, version)
+                CROSS JOIN LATERAL (
+                    SELECT j.ctid
+                    FROM queue.job j
+                    WHERE j.state = 3 AND j.kind = known.kind AND j.version <= known.version
+                    LIMIT $3
+                    FOR UPDATE SKIP LOCKED
+                ) parked
+                LIMIT $3
+            ))
+            "#,
+        )
+        .bind(kinds)
+        .bind(versions)
+        .bind(MOST_PROMOTED)
+        .execute(&mut *db)
+        .await?
+        .rows_affected();
+        all += released;
+        if released < MOST_PROMOTED.unsigned_abs() {
+            return Ok(all);
+        }
+    }
 }
 
 /// A queue at a glance.

@@ -175,6 +175,7 @@ pub(crate) async fn rescue(
         ), back AS (
             UPDATE queue.job j
             SET state = 1, run_at = now() + random() * $3::interval, lease_by = NULL, started_at = NULL,
+                priority = coalesce(raised_from, priority), raised_from = NULL,
                 errors = queue.with_error(errors, attempt, $2, lease_by)
             FROM lost
             WHERE j.id = lost.id AND NOT lost.last
@@ -185,7 +186,7 @@ pub(crate) async fn rescue(
             INSERT INTO queue.job_history (id, queue, kind, version, priority, lane, payload, attempt, max_attempts,
                 unique_key, trace, progress, errors, log, retried_from, limit_key, batch_id, created_at, started_at, outcome, reason,
                 fingerprint)
-            SELECT id, queue, kind, version, priority, lane, payload, attempt, max_attempts, unique_key, trace, progress,
+            SELECT id, queue, kind, version, coalesce(raised_from, priority), lane, payload, attempt, max_attempts, unique_key, trace, progress,
                 queue.with_error(errors, attempt, $2, lease_by), log, retried_from, limit_key, batch_id, created_at, started_at,
                 CASE WHEN cancel_reason IS NULL THEN 'discarded' ELSE 'cancelled' END, coalesce(cancel_reason, $2),
                 CASE WHEN cancel_reason IS NULL THEN $4::bigint END
@@ -243,31 +244,6 @@ pub(crate) async fn bury(db: &mut PgConnection) -> sqlx::Result<()> {
     Ok(())
 }
 
-/// Tells of jobs that a node has that no longer lives and that no claim names; says of how many. There are none unless rows
-/// were taken away by hand or by a mistake: only a look at every job finds them, and without it they would run for ever.
-pub(crate) async fn recall(db: &mut PgConnection) -> sqlx::Result<u64> {
-    let told = sqlx::query(
-        r#"
-        INSERT INTO queue.claim (node, number, at, jobs)
-        SELECT lease_by, -min(id), started_at, array_agg(id)
-        FROM (
-            SELECT j.id, j.lease_by, j.started_at,
-                row_number() OVER (PARTITION BY j.lease_by, j.started_at ORDER BY j.id) / 500 AS part
-            FROM queue.job j
-            WHERE j.lease_by <> ALL (ARRAY (SELECT id FROM queue.node WHERE lease_until > now()))
-                AND NOT EXISTS (
-                    SELECT FROM queue.claim c WHERE c.node = j.lease_by AND c.at = j.started_at AND j.id = ANY (c.jobs)
-                )
-        ) untold
-        GROUP BY lease_by, started_at, part
-        ON CONFLICT (node, number) DO NOTHING
-        "#,
-    )
-    .execute(db)
-    .await?;
-    Ok(told.rows_affected())
-}
-
 /// Takes out of the claims of a live node that are older than `age` what has ended: of those that were not heard of, and
 /// of those of which little still runs.
 pub(crate) async fn tidy(db: &mut PgConnection, node: i64, age: Duration) -> sqlx::Result<()> {
@@ -293,4 +269,18 @@ pub(crate) async fn tidy(db: &mut PgConnection, node: i64, age: Duration) -> sql
     .execute(db)
     .await?;
     Ok(())
+}
+
+/// Forgets nodes an hour after their end; until then they are shown.
+pub(crate) async fn forget(db: &mut PgConnection) -> sqlx::Result<u64> {
+    let gone = sqlx::query(
+        r#"
+        DELETE FROM queue.node n
+        WHERE n.lease_until < now() - interval '1 hour'
+            AND NOT EXISTS (SELECT FROM queue.claim c WHERE c.node = n.id)
+        "#,
+    )
+    .execute(db)
+    .await?;
+    Ok(gone.rows_affected())
 }

@@ -39,8 +39,9 @@ pub(crate) async fn lock(
 ) -> sqlx::Result<()> {
     /// Of the locks of this database, ours.
     const SPACE: i32 = 0x6c65_6164;
+    // A turn comes round, however short a row is waited for.
     if crossing {
-        sqlx::query("SELECT pg_advisory_xact_lock($1, 0)")
+        sqlx::query("SELECT set_config('lock_timeout', '10s', true), pg_advisory_xact_lock($1, 0)")
             .bind(SPACE)
             .execute(db)
             .await?;
@@ -49,7 +50,7 @@ pub(crate) async fn lock(
     // In one order, so that nobody waits for each other.
     sqlx::query(
         r#"
-        SELECT pg_advisory_xact_lock_shared($1, 0), (SELECT count(pg_advisory_xact_lock($1 + 1, lock)) FROM (
+        SELECT set_config('lock_timeout', '10s', true), pg_advisory_xact_lock_shared($1, 0), (SELECT count(pg_advisory_xact_lock($1 + 1, lock)) FROM (
             SELECT DISTINCT hashtext(queue) AS lock FROM unnest($2::text[]) queue ORDER BY 1
         ) locks)
         "#,
@@ -171,7 +172,7 @@ pub(crate) async fn by_turns(
                     FROM queue.job j
                     WHERE j.queue = $1 AND j.state = 0 AND j.lease_by IS NULL AND j.lane = open.lane
                         AND (cardinality($3::text[]) = 0 OR (j.kind || '@' || j.version) <> ALL ($3::text[]))
-                    ORDER BY j.priority, j.run_at, j.id LIMIT least(room, $2, greatest(1, 4 * $2 / open.count))
+                    ORDER BY j.priority, j.run_at, j.id LIMIT least(room, $2, $8::bigint, greatest(1, 4 * $2 / open.count))
                 ) ready
                 UNION ALL
                 SELECT id, kind, lane, limit_key, false, priority, run_at
@@ -201,6 +202,7 @@ pub(crate) async fn by_turns(
     .bind(&start.pile.1)
     .bind(i64::try_from(PILES).unwrap_or(i64::MAX))
     .bind(start.lane)
+    .bind(want.most_of_each())
     .fetch_all(db)
     .await
 }

@@ -11,6 +11,7 @@ use std::time::Duration;
 use serde_json::Value;
 use sqlx::PgConnection;
 
+use super::LONGEST_WAIT;
 use super::batch::{self, Ended};
 use crate::log::{self, Line};
 use crate::{JobId, fingerprint, text};
@@ -66,10 +67,14 @@ impl Settlement {
         }
     }
 
-    /// Leaves out what the job said, of which something cannot be stored.
-    pub(crate) fn make_plain(&mut self) {
+    /// Leaves out what the job said, of which something cannot be stored; whether there was anything to leave out.
+    pub(crate) fn make_plain(&mut self) -> bool {
         const LEFT_OUT: &str = "what it said cannot be stored";
-        self.log.clear();
+        let mut said = !std::mem::take(&mut self.log).is_empty();
+        let mut leave_out = |text: &mut String| {
+            said |= text != LEFT_OUT;
+            LEFT_OUT.clone_into(text);
+        };
         match &mut self.fate {
             Fate::Finished {
                 reason,
@@ -77,17 +82,14 @@ impl Settlement {
                 error,
                 ..
             } => {
-                *result = None;
-                if reason.is_some() {
-                    *reason = Some(LEFT_OUT.to_owned());
-                }
-                if error.is_some() {
-                    *error = Some(LEFT_OUT.to_owned());
-                }
+                reason.as_mut().map(&mut leave_out);
+                error.as_mut().map(&mut leave_out);
+                said |= result.take().is_some();
             }
-            Fate::Retry { error, .. } => LEFT_OUT.clone_into(error),
+            Fate::Retry { error, .. } => leave_out(error),
             Fate::Done | Fate::Snooze { .. } | Fate::Cancel | Fate::Release | Fate::Park => {}
         }
+        said
     }
 }
 
@@ -102,6 +104,14 @@ pub(crate) struct Settled {
     pub(crate) accepted: u64,
     /// Batches of which no job remains.
     pub(crate) completed: usize,
+}
+
+/// What is written in this transaction gives up soon where somebody has hold of a row.
+pub(crate) async fn hurry(db: &mut PgConnection) -> sqlx::Result<()> {
+    sqlx::query("SET LOCAL lock_timeout = '20ms'")
+        .execute(db)
+        .await?;
+    Ok(())
 }
 
 /// Writes `settlements`: in a transaction of the caller's, unless it is one alone and of no batch.
@@ -183,7 +193,7 @@ async fn complete(db: &mut PgConnection, ids: &[i64], epochs: &[i32]) -> sqlx::R
         ), kept AS (
             INSERT INTO queue.job_history (id, queue, kind, version, priority, lane, payload, attempt, max_attempts,
                 unique_key, trace, progress, errors, log, retried_from, limit_key, batch_id, created_at, started_at, outcome)
-            SELECT id, queue, kind, version, priority, lane, payload, attempt, max_attempts,
+            SELECT id, queue, kind, version, coalesce(raised_from, priority), lane, payload, attempt, max_attempts,
                 unique_key, trace, progress, errors, log, retried_from, limit_key, batch_id, created_at, started_at, 'completed'
             FROM gone
         ), counted AS (
@@ -249,7 +259,7 @@ impl Finished {
     }
 }
 
-/// A job that was asked to stop and failed for the last time is a cancelled one.
+/// A job that was asked to stop and failed for the last time, or says that it can never work, is a cancelled one.
 async fn finish(db: &mut PgConnection, finished: &Finished) -> sqlx::Result<Vec<Ended>> {
     sqlx::query_as(
         r#"
@@ -262,16 +272,17 @@ async fn finish(db: &mut PgConnection, finished: &Finished) -> sqlx::Result<Vec<
             INSERT INTO queue.job_history (id, queue, kind, version, priority, lane, payload, attempt, max_attempts,
                 unique_key, trace, progress, errors, log, retried_from, limit_key, batch_id, created_at, started_at, outcome, reason,
                 result, fingerprint)
-            SELECT id, queue, kind, version, priority, lane, payload, attempt, max_attempts, unique_key, trace, progress,
+            SELECT id, queue, kind, version, coalesce(raised_from, priority), lane, payload, attempt, max_attempts, unique_key, trace, progress,
                 queue.with_error(errors, attempt, error, lease_by), queue.with_lines(log, attempt, started_at, lines),
                 retried_from, limit_key, batch_id, created_at, started_at,
-                CASE WHEN cancel_reason IS NULL OR error IS NULL THEN outcome ELSE 'cancelled' END,
-                CASE WHEN cancel_reason IS NULL OR error IS NULL THEN reason ELSE cancel_reason END,
-                result::jsonb,
-                CASE WHEN cancel_reason IS NULL OR error IS NULL THEN fingerprint END
+                CASE WHEN stopped THEN 'cancelled' ELSE outcome END, CASE WHEN stopped THEN cancel_reason ELSE reason END,
+                result::jsonb, CASE WHEN NOT stopped THEN fingerprint END
             FROM gone
             JOIN unnest($1::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bigint[])
                 AS told (id, outcome, reason, result, error, lines, fingerprint) USING (id)
+            CROSS JOIN LATERAL (
+                SELECT cancel_reason IS NOT NULL AND (error IS NOT NULL OR outcome = 'discarded') AS stopped
+            ) asked
             RETURNING batch_id, queue, outcome, created_at
         ), counted AS (
             INSERT INTO queue.counter (queue, outcome, minute, made, count)
@@ -316,8 +327,11 @@ impl Again {
     ) {
         self.told.push(settlement, error);
         self.states.push(state);
-        self.afters
-            .push(after.map(|after| i64::try_from(after.as_micros()).unwrap_or(i64::MAX)));
+        self.afters.push(
+            after.map(|after| {
+                i64::try_from(after.min(LONGEST_WAIT).as_micros()).unwrap_or(i64::MAX)
+            }),
+        );
         self.refunds.push(refund);
     }
 }
@@ -332,6 +346,8 @@ async fn put_back(db: &mut PgConnection, again: &Again) -> sqlx::Result<u64> {
             attempt = CASE WHEN told.refund THEN greatest(j.attempt - 1, 0) ELSE j.attempt END,
             errors = queue.with_error(j.errors, j.attempt, told.error, j.lease_by),
             log = queue.with_lines(j.log, j.attempt, j.started_at, told.lines),
+            priority = coalesce(j.raised_from, j.priority),
+            raised_from = NULL,
             lease_by = NULL,
             started_at = NULL
         FROM unnest($1::bigint[], $3::smallint[], $4::bigint[], $5::bool[], $6::text[], $7::text[])
@@ -364,7 +380,7 @@ async fn call_off(db: &mut PgConnection, told: &Told) -> sqlx::Result<Vec<Ended>
         ), kept AS (
             INSERT INTO queue.job_history (id, queue, kind, version, priority, lane, payload, attempt, max_attempts,
                 unique_key, trace, progress, errors, log, retried_from, limit_key, batch_id, created_at, started_at, outcome, reason)
-            SELECT id, queue, kind, version, priority, lane, payload, attempt, max_attempts, unique_key, trace, progress,
+            SELECT id, queue, kind, version, coalesce(raised_from, priority), lane, payload, attempt, max_attempts, unique_key, trace, progress,
                 queue.with_error(errors, attempt, error, lease_by), queue.with_lines(log, attempt, started_at, lines),
                 retried_from, limit_key, batch_id, created_at, started_at, 'cancelled', cancel_reason
             FROM gone
@@ -401,7 +417,7 @@ pub(crate) async fn take_out(
         ), kept AS (
             INSERT INTO queue.job_history (id, queue, kind, version, priority, lane, payload, attempt, max_attempts,
                 unique_key, trace, progress, errors, log, retried_from, limit_key, batch_id, created_at, started_at, outcome, reason)
-            SELECT id, queue, kind, version, priority, lane, payload, attempt, max_attempts,
+            SELECT id, queue, kind, version, coalesce(raised_from, priority), lane, payload, attempt, max_attempts,
                 unique_key, trace, progress, errors, log, retried_from, limit_key, batch_id, created_at, started_at, 'cancelled', $2
             FROM gone
         ), counted AS (

@@ -34,7 +34,7 @@ pub(crate) fn share(want: &Want, lanes: usize) -> usize {
     } else {
         4 * want.most / lanes.max(1)
     };
-    share.min(want.each)
+    want.each.map_or(share, |each| share.min(each.get()))
 }
 
 /// Claims the first job of each lane, then the second of each and so on, what runs of a lane being its first.
@@ -102,7 +102,7 @@ pub(crate) async fn take(
                     AND (j.priority, j.run_at, j.id) > (open.priority, open.run_at, open.id)
                     AND (cardinality($4::text[]) = 0 OR (j.kind || '@' || j.version) <> ALL ($4::text[]))
                 ORDER BY j.priority, j.run_at, j.id
-                LIMIT least(CASE WHEN open.count >= $3 THEN 1 ELSE 4 * $3 / open.count END, $8,
+                LIMIT least(CASE WHEN open.count >= $3 THEN 1 ELSE 4 * $3 / open.count END, $8::bigint,
                     (SELECT lane_running FROM own)) - 1
             ) more
             UNION ALL
@@ -153,7 +153,7 @@ pub(crate) async fn take(
     .bind(want.start.lane)
     .bind(WALK)
     .bind(locked)
-    .bind(i64::try_from(want.each).unwrap_or(i64::MAX))
+    .bind(want.most_of_each())
     .bind(receipt.number)
     .fetch_all(db)
     .await?;

@@ -61,7 +61,7 @@ impl Running {
         *self.parts.lease.node.borrow()
     }
 
-    /// Cuts short a stop that is under way or to come.
+    /// Cuts short a stop that is under way or to come: nothing is waited for but that outcomes are written.
     pub fn stopper(&self) -> StopNow {
         StopNow(self.parts.now.clone())
     }
@@ -80,6 +80,7 @@ impl Running {
             _ = ended => {}
             () = tokio::time::sleep(grace) => {}
         }
+        let in_haste = now.is_cancelled();
         self.parts.now.cancel();
         for pool in &mut self.pools {
             pool.done().await;
@@ -92,19 +93,21 @@ impl Running {
         if unwritten > 0 {
             warn!("{unwritten} outcomes could not be written");
         }
+        let patience = if in_haste { Duration::ZERO } else { WRITING };
         let kept = futures::future::join_all(self.keepers.iter_mut().map(Task::done));
-        if tokio::time::timeout(WRITING, kept).await.is_err() {
+        if tokio::time::timeout(patience, kept).await.is_err() {
             warn!("What looks after schedules and tables is cut short");
         }
         self.keepers.clear();
         self.exchanges.clear();
         self.others.clear();
-        let own = self.parts.own.clone();
+        let (own, exchanging) = (self.parts.own.clone(), self.parts.exchanging.clone());
         self.parts.lease.end().await;
         // If this cannot be done, the next that looks for jobs of dead processes does it.
         let _ = tokio::time::timeout(GOODBYE, bury(&own)).await;
         // A server that does not answer need not be told.
-        let _ = tokio::time::timeout(GOODBYE, own.close()).await;
+        let close = async { tokio::join!(own.close(), exchanging.close()) };
+        let _ = tokio::time::timeout(GOODBYE, close).await;
         StopReport {
             in_time: cut_off == 0,
             unwritten,
@@ -113,6 +116,7 @@ impl Running {
 
     /// Gives back what runs, at once.
     pub async fn stop_now(self) -> StopReport {
+        self.parts.now.cancel();
         self.stop(Duration::ZERO).await
     }
 
