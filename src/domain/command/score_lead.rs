@@ -144,9 +144,10 @@ pub(super) async fn qualify_many(
         return Ok(Vec::new());
     }
     let ids: Vec<_> = reached.keys().copied().collect();
-    let found = rescore::lock_unqualified(db, act.org, &ids).await?;
+    let found = rescore::lock(db, act.org, &ids).await?;
     let (mut after, mut moves, mut entries) = (Vec::new(), Vec::new(), Vec::new());
-    for (lead, from) in found {
+    let not_yet = |(_, _, since): &(_, _, Option<_>)| since.is_none();
+    for (lead, from, _) in found.into_iter().filter(not_yet) {
         let to = status::automatic(org.profile, from, Trigger::Mql).unwrap_or(from);
         after.push((lead, to));
         entries.push(qualified(act, lead, &reached[&lead]));

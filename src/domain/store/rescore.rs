@@ -2,6 +2,9 @@
 //!
 //! None of these statements is kept prepared. After some uses of one that is, Postgres plans it for arrays of ten entries,
 //! and compares each lead of a stretch with every other.
+//!
+//! What is written asks for open leads in words that fit no partial index: with old statistics Postgres would rather walk
+//! through all open leads of the org by one of those than look up each lead of a stretch by its key.
 
 use sha2::{Digest, Sha256};
 use sqlx::PgConnection;
@@ -207,7 +210,7 @@ pub async fn insert(
                 score_hash = given.hash, score_updated_at = $5
             FROM given
             WHERE leads.org_id = $1 AND leads.id = given.lead_id AND leads.id = ANY($6)
-                AND leads.is_open AND leads.deleted_at IS NULL
+                AND CASE WHEN leads.is_open THEN leads.deleted_at IS NULL ELSE false END
                 AND (leads.score_updated_at IS NULL OR leads.score_updated_at < $5)
             RETURNING leads.id
         ), kept AS (
@@ -250,7 +253,7 @@ pub async fn touch(
     sqlx::query(
         r#"
         UPDATE leads SET score_updated_at = $3
-        WHERE org_id = $1 AND id = ANY($2) AND is_open AND deleted_at IS NULL
+        WHERE org_id = $1 AND id = ANY($2) AND CASE WHEN is_open THEN deleted_at IS NULL ELSE false END
             AND (score_updated_at IS NULL OR score_updated_at < $3)
         "#,
     )
@@ -263,16 +266,16 @@ pub async fn touch(
     Ok(())
 }
 
-/// Those of `leads` that marketing does not hold ready yet, with their statuses, held until the transaction ends.
-pub async fn lock_unqualified(
+/// Where `leads` stand that this transaction has given a score, and since when marketing holds them ready; held until it ends.
+pub async fn lock(
     db: &mut PgConnection,
     org: OrgId,
     leads: &[LeadId],
-) -> sqlx::Result<Vec<(LeadId, Status)>> {
+) -> sqlx::Result<Vec<(LeadId, Status, Option<Timestamp>)>> {
     sqlx::query_as(
         r#"
-        SELECT id, status FROM leads
-        WHERE org_id = $1 AND id = ANY($2) AND mql_at IS NULL AND deleted_at IS NULL
+        SELECT id, status, mql_at FROM leads
+        WHERE org_id = $1 AND id = ANY($2)
         ORDER BY id
         FOR NO KEY UPDATE
         "#,
