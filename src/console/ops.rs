@@ -18,6 +18,7 @@ use axum::Router;
 use axum::response::Redirect;
 use axum::routing::{get, post};
 use domain::store::Tx;
+use queue::admin::in_time;
 
 use crate::app::App;
 use crate::commands::Refused;
@@ -78,17 +79,5 @@ async fn begin(sight: Sight, app: &App, session: &Session) -> sqlx::Result<Tx> {
     match sight.lane {
         None => app.db.platform().await,
         Some(_) => session.begin(app).await,
-    }
-}
-
-/// What a question found, unless the database gave up on it for taking too long.
-fn in_time<T>(found: sqlx::Result<T>) -> sqlx::Result<Option<T>> {
-    const QUERY_CANCELED: &str = "57014";
-    match found {
-        Ok(found) => Ok(Some(found)),
-        Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some(QUERY_CANCELED) => {
-            Ok(None)
-        }
-        Err(error) => Err(error),
     }
 }

@@ -49,6 +49,18 @@ pub async fn schedules(db: &mut PgConnection) -> sqlx::Result<Vec<ScheduleRow>> 
     schedule::list(&mut tx).await
 }
 
+/// What a question found, unless the database gave up on it for taking too long.
+pub fn in_time<T>(found: sqlx::Result<T>) -> sqlx::Result<Option<T>> {
+    const QUERY_CANCELED: &str = "57014";
+    match found {
+        Ok(found) => Ok(Some(found)),
+        Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some(QUERY_CANCELED) => {
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
 /// A transaction in which no question takes longer than two seconds.
 ///
 /// A filter that was left out is no part of the plan: plans are made for what is asked.

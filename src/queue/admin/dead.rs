@@ -123,16 +123,20 @@ pub async fn dead(db: &mut PgConnection, filter: &DeadFilter) -> sqlx::Result<Ve
     Ok(groups)
 }
 
-/// How many dead letters a filter means.
-pub async fn count_dead(db: &mut PgConnection, filter: &DeadFilter) -> sqlx::Result<u64> {
+/// How many dead letters a filter means, as far as is counted.
+pub async fn count_dead(db: &mut PgConnection, filter: &DeadFilter) -> sqlx::Result<Counted> {
     let mut tx = question(db).await?;
-    let count: i64 = sqlx::query_scalar(
+    sqlx::query_scalar(
         r#"
         SELECT count(*)
-        FROM queue.job_history
-        WHERE outcome = 'discarded' AND ($1::text IS NULL OR kind = $1)
-            AND ($2::bigint IS NULL OR fingerprint = $2) AND ($3::text IS NULL OR queue = $3)
-            AND ($4::uuid IS NULL OR lane = $4) AND ($5::timestamptz IS NULL OR finished_at >= $5)
+        FROM (
+            SELECT
+            FROM queue.job_history
+            WHERE outcome = 'discarded' AND ($1::text IS NULL OR kind = $1)
+                AND ($2::bigint IS NULL OR fingerprint = $2) AND ($3::text IS NULL OR queue = $3)
+                AND ($4::uuid IS NULL OR lane = $4) AND ($5::timestamptz IS NULL OR finished_at >= $5)
+            LIMIT $6
+        ) letters
         "#,
     )
     .bind(&filter.kind)
@@ -140,9 +144,9 @@ pub async fn count_dead(db: &mut PgConnection, filter: &DeadFilter) -> sqlx::Res
     .bind(&filter.queue)
     .bind(filter.lane)
     .bind(filter.since)
+    .bind(COUNTED_TO + 1)
     .fetch_one(&mut *tx)
-    .await?;
-    Ok(count.unsigned_abs())
+    .await
 }
 
 /// Runs dead letters again, the oldest first, each under a new id and from the progress that it had noted. Those that die

@@ -14,6 +14,14 @@ use super::{COUNTED_TO, question};
 #[sqlx(transparent)]
 pub struct Counted(pub i64);
 
+impl Counted {
+    /// As many of them as somebody asked for at most.
+    pub fn at_most(self, most: Option<u64>) -> Self {
+        let most = most.map_or(i64::MAX, |most| i64::try_from(most).unwrap_or(i64::MAX));
+        Self(self.0.min(most))
+    }
+}
+
 impl Display for Counted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
