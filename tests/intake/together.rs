@@ -134,6 +134,29 @@ async fn one_that_cannot_be_kept_spoils_no_other() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_that_cannot_be_kept_counts_none_twice_against_the_limit() {
+    let world = World::new().await;
+    let org = org(&world, "active").await;
+    sqlx::raw_sql("ALTER TABLE intake_events ADD CONSTRAINT healthy CHECK (submission::text NOT LIKE '%poison%')")
+        .execute(&world.pool)
+        .await
+        .unwrap();
+    let web = web(&world, |config| config.intake.per_org_per_minute = 20);
+    let requests = (0..20).map(|number| match number {
+        10 => capture(&of(org, "poison")),
+        _ => capture(&of(org, &format!("Doe {number}"))),
+    });
+
+    let answers = at_once(&world, &web, requests.collect()).await;
+
+    for (number, answer) in answers.iter().enumerate() {
+        let expected = if number == 10 { 500 } else { 200 };
+        assert_eq!(answer.status, expected, "{number}");
+    }
+    assert_eq!(inbox(&world, org).await.len(), 19);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_sent_many_times_at_once_is_kept_once() {
     let world = World::new().await;
     let org = org(&world, "active").await;
