@@ -210,6 +210,43 @@ async fn a_server_that_another_run_uses_outlives_the_one_that_started_it() {
     until("the watcher has noticed", || !note.exists()).await;
     assert_eq!(cluster.pid(), Some(run.server));
     assert_eq!(
+#[tokio::test]
+async fn the_end_of_a_run_spares_a_foreign_server_that_its_pid_file_names() {
+    if let Some(dir) = std::env::var_os(HOLD) {
+        return hold(options(Path::new(&dir), Profile::Durable)).await;
+    }
+    let (dir, elsewhere) = (open_dir(), open_dir());
+    let foreign = Cluster::start(options(elsewhere.path(), Profile::Durable))
+        .await
+        .unwrap();
+    let mut run = Run::start(
+        "the_end_of_a_run_spares_a_foreign_server_that_its_pid_file_names",
+        dir.path(),
+        None,
+    );
+    let pid = foreign.pid().unwrap();
+    // Which the watcher reads before it looks who uses the cluster.
+    std::fs::write(
+        dir.path().join("pg/data/postmaster.pid"),
+        format!("{pid}\n"),
+    )
+    .unwrap();
+
+    run.child.kill().unwrap();
+    run.child.wait().unwrap();
+
+    until("the watcher is gone", || {
+        !dir.path().join("pg/watcher").exists()
+    })
+    .await;
+    assert_eq!(foreign.pid(), Some(pid));
+    let alive = value(&foreign.url("postgres"), "SELECT 'alive'").await;
+    assert_eq!(alive, "alive");
+    signal("QUIT", run.server.cast_unsigned());
+    until("the server is gone", || !runs(run.server)).await;
+    foreign.stop().await.unwrap();
+}
+
         value(&cluster.url("postgres"), "SELECT 'alive'").await,
         "alive"
     );
