@@ -86,17 +86,17 @@ impl Cluster {
 
         let adopted = matches!(up, Up::Adopted(_));
         let cluster = Self {
-            server: Server::new(
-                shared.url(APPLICATION, SUPERUSER)?,
-                shared.options.profile == Profile::Test,
-            ),
+            server: Server::new(shared.url(APPLICATION, SUPERUSER)?, shared.options.profile),
             shared,
             adopted,
         };
         // Bound after the cluster, so that on an error it goes first: the cluster takes it again to stop.
         let lock = lock;
         if !adopted {
-            let superuser = Server::new(cluster.shared.url(SUPERUSER, SUPERUSER)?, false);
+            let superuser = Server::new(
+                cluster.shared.url(SUPERUSER, SUPERUSER)?,
+                cluster.shared.options.profile,
+            );
             superuser.ensure_role(APPLICATION).await?;
             if cluster.shared.options.profile == Profile::Test {
                 cluster.server.drop_test_databases().await?;

@@ -422,7 +422,7 @@ async fn a_standby_has_every_commit_when_the_primary_is_killed_and_takes_writes_
     let url = primary.superuser_url("postgres").unwrap();
     durable.dir = dir.path().join("standby");
     let standby = primary.standby(durable).await.unwrap();
-    primary.wait_for_standby(true).await.unwrap();
+    primary.require_standby().await.unwrap();
     sqlx::query("CREATE TABLE kept (n int)")
         .execute(&mut PgConnection::connect(&url).await.unwrap())
         .await
