@@ -243,7 +243,7 @@ impl Shared {
         let disposable = self.options.profile == Profile::Test;
         let first = self.launch_on_data(&settings);
         match first {
-            Err(Error::OtherMajor { .. } | Error::Failed { .. })
+            Err(Error::OtherMajor { .. } | Error::TooOld { .. } | Error::Failed { .. })
                 if disposable && self.place.data().exists() =>
             {
                 std::fs::remove_dir_all(self.place.data())
@@ -269,6 +269,12 @@ impl Shared {
             search,
             fetch,
             announce,
+        if let Some(major) = major.filter(|major| *major < OLDEST_MAJOR) {
+            return Err(Error::TooOld {
+                data: self.place.data(),
+                major,
+            });
+        }
             ..
         } = &self.options;
         let account = self.place.account;
@@ -277,8 +283,7 @@ impl Shared {
         let fits = found.choose(major).is_some();
         // Test data of another version are made anew, by what is there.
         let disposable = self.options.profile == Profile::Test && !found.usable.is_empty();
-        let too_old = major.is_some_and(|major| major < OLDEST_MAJOR);
-        if !fits && !disposable && !too_old && search.named.is_none() {
+        if !fits && !disposable && search.named.is_none() {
             let order = fetch::Order {
                 cache: &search.cache,
                 path: search.path.as_deref(),
