@@ -21,7 +21,7 @@ use crate::launch::{self, State};
 use crate::options::{Options, Profile};
 use crate::place::Place;
 use crate::server::Server;
-use crate::{Error, process};
+use crate::{Error, lock, process};
 
 /// The role that owns the cluster; nothing but the set-up of roles is done with it.
 pub(crate) const SUPERUSER: &str = "postgres";
@@ -312,14 +312,7 @@ impl Shared {
     }
 
     fn lock(&self) -> Result<File, Error> {
-        let path = self.place.dir.join("lock");
-        let file = File::options()
-            .create(true)
-            .append(true)
-            .open(&path)
-            .map_err(Error::io("open the lock"))?;
-        file.lock().map_err(Error::io("take the lock"))?;
-        Ok(file)
+        lock::take(&self.place, PATIENCE, self.options.announce)
     }
 
     /// Reaps the server when it ends and, if asked, starts it again.

@@ -18,6 +18,7 @@ mod error;
 mod fetch;
 mod holders;
 mod launch;
+mod lock;
 mod options;
 mod place;
 mod process;
