@@ -31,6 +31,10 @@ pub(crate) const APPLICATION: &str = "leadmill";
 /// How long another run may hold up this one.
 const PATIENCE: Duration = Duration::from_secs(180);
 
+/// How long is waited before a server that did not come up again is tried once more, at first and at most.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
 /// How many seconds a run of tests may have no process: between one test's process and the next.
 const LINGER: u32 = 3;
 
@@ -265,16 +269,16 @@ impl Shared {
 
     /// Installed binaries, or fetched ones, of the version that made the data.
     fn find_binaries(&self, major: Option<u32>) -> Result<Binaries, Error> {
-        let Options {
-            search,
-            fetch,
-            announce,
         if let Some(major) = major.filter(|major| *major < OLDEST_MAJOR) {
             return Err(Error::TooOld {
                 data: self.place.data(),
                 major,
             });
         }
+        let Options {
+            search,
+            fetch,
+            announce,
             ..
         } = &self.options;
         let account = self.place.account;
@@ -341,24 +345,41 @@ impl Shared {
                 if !self.options.keep_alive {
                     return;
                 }
-                match self.bring_up() {
-                    Ok((again, lock)) => {
-                        drop(lock);
-                        if self.released.swap(false, Ordering::AcqRel) {
-                            // The last use ended while we were at it.
-                            let _ = self.release();
-                            return;
-                        }
-                        up = again;
-                    }
-                    Err(error) => {
-                        warn!(%error, "Could not start the private PostgreSQL again");
-                        return;
-                    }
+                match self.bring_back() {
+                    Some(again) => up = again,
+                    None => return,
                 }
                 info!("The private PostgreSQL runs again");
             }
         });
+    }
+
+    /// Brings it up again, however often that fails: a disk that is full may be empty in a while. Nothing if the last use
+    /// ended meanwhile.
+    fn bring_back(&self) -> Option<Up> {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let up = self.bring_up().map(|(up, _lock)| up);
+            if self.released.swap(false, Ordering::AcqRel) {
+                // While we were at it.
+                let _ = self.release();
+                return None;
+            }
+            match up {
+                Ok(up) => return Some(up),
+                Err(error) => {
+                    let error: &dyn std::error::Error = &error;
+                    warn!(
+                        error,
+                        "Could not start the private PostgreSQL again; trying on"
+                    );
+                }
+            }
+            if process::wait_until(pause, || self.released.load(Ordering::Acquire)) {
+                return None;
+            }
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
     }
 
     /// Stops using the cluster, once.

@@ -94,6 +94,33 @@ async fn a_cluster_kept_alive_comes_back_by_itself() {
 }
 
 #[tokio::test]
+async fn a_cluster_kept_alive_comes_back_although_it_could_not_for_a_while() {
+    let dir = open_dir();
+    let mut options = options(dir.path(), Profile::Durable);
+    options.keep_alive = true;
+    let cluster = Cluster::start(options).await.unwrap();
+    let killed = cluster.pid().unwrap();
+    // Stands for a full disk: with this it does not start.
+    let settings = dir.path().join("pg/data/postgresql.auto.conf");
+    let good = std::fs::read(&settings).unwrap();
+    std::fs::write(&settings, "no_such_setting = 1\n").unwrap();
+
+    cluster.kill().await.unwrap();
+    let log = dir.path().join("pg/log");
+    until("it could not start", || {
+        std::fs::read_to_string(&log).is_ok_and(|log| log.contains("no_such_setting"))
+    })
+    .await;
+    std::fs::write(&settings, good).unwrap();
+
+    until("the cluster is back", || {
+        cluster.pid().is_some_and(|pid| pid != killed)
+    })
+    .await;
+    cluster.stop().await.unwrap();
+}
+
+#[tokio::test]
 async fn a_pid_file_that_names_something_else_is_no_obstacle() {
     let dir = open_dir();
     Cluster::start(options(dir.path(), Profile::Test))
@@ -184,33 +211,6 @@ async fn a_killed_run_leaves_no_server() {
 }
 
 #[tokio::test]
-async fn a_server_that_another_run_uses_outlives_the_one_that_started_it() {
-    if let Some(dir) = std::env::var_os(HOLD) {
-        return hold(options(Path::new(&dir), Profile::Durable)).await;
-    }
-    let dir = open_dir();
-    let mut run = Run::start(
-        "a_server_that_another_run_uses_outlives_the_one_that_started_it",
-        dir.path(),
-        None,
-    );
-    let cluster = Cluster::start(options(dir.path(), Profile::Durable))
-        .await
-        .unwrap();
-    assert!(cluster.is_adopted());
-
-    run.child.kill().unwrap();
-    run.child.wait().unwrap();
-
-    // The watcher looks once a second: when it has taken the dead run off its list, it has decided.
-    let note = dir
-        .path()
-        .join("pg/holders")
-        .join(format!("{}.0", run.child.id()));
-    until("the watcher has noticed", || !note.exists()).await;
-    assert_eq!(cluster.pid(), Some(run.server));
-    assert_eq!(
-#[tokio::test]
 async fn the_end_of_a_run_spares_a_foreign_server_that_its_pid_file_names() {
     if let Some(dir) = std::env::var_os(HOLD) {
         return hold(options(Path::new(&dir), Profile::Durable)).await;
@@ -247,6 +247,33 @@ async fn the_end_of_a_run_spares_a_foreign_server_that_its_pid_file_names() {
     foreign.stop().await.unwrap();
 }
 
+#[tokio::test]
+async fn a_server_that_another_run_uses_outlives_the_one_that_started_it() {
+    if let Some(dir) = std::env::var_os(HOLD) {
+        return hold(options(Path::new(&dir), Profile::Durable)).await;
+    }
+    let dir = open_dir();
+    let mut run = Run::start(
+        "a_server_that_another_run_uses_outlives_the_one_that_started_it",
+        dir.path(),
+        None,
+    );
+    let cluster = Cluster::start(options(dir.path(), Profile::Durable))
+        .await
+        .unwrap();
+    assert!(cluster.is_adopted());
+
+    run.child.kill().unwrap();
+    run.child.wait().unwrap();
+
+    // The watcher looks once a second: when it has taken the dead run off its list, it has decided.
+    let note = dir
+        .path()
+        .join("pg/holders")
+        .join(format!("{}.0", run.child.id()));
+    until("the watcher has noticed", || !note.exists()).await;
+    assert_eq!(cluster.pid(), Some(run.server));
+    assert_eq!(
         value(&cluster.url("postgres"), "SELECT 'alive'").await,
         "alive"
     );
