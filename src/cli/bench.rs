@@ -50,7 +50,7 @@ enum What {
 /// Measures on the database of the settings, or on a private one if they name none.
 pub(super) async fn run(args: &Args, config: Arc<Config>) -> Result<(), Failure> {
     let place = if config.database.url.is_empty() {
-        Place::own(args.fetch.fetch()).await?
+        Place::own(args.fetch.fetch()?).await?
     } else {
         let pool = database::connect(&config.database, "bench", bench::CONNECTIONS).await?;
         match args.what {

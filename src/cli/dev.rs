@@ -50,6 +50,7 @@ pub(super) async fn run(
     args: Args,
     (config, (_, views)): (Arc<Config>, (Effects, Views)),
 ) -> Result<(), Failure> {
+    let fetch = args.fetch.fetch()?;
     let stop = Stop::on_signals().context("listening for signals")?;
     let anew = !args.data.exists();
     std::fs::create_dir_all(&args.data).map_err(|error| {
@@ -61,7 +62,7 @@ pub(super) async fn run(
         data: args.data,
         ready_json: args.ready_json,
         anew,
-        fetch: args.fetch.fetch(),
+        fetch,
     };
     let config = Arc::unwrap_or_clone(config);
     Ok(dev::run(config, settings, views, stop).await?)

@@ -27,6 +27,6 @@ mod server;
 pub use binaries::{OLDEST_MAJOR, Search};
 pub use cluster::Cluster;
 pub use error::{Error, NotFound, System};
-pub use fetch::Fetch;
+pub use fetch::{Fetch, UnknownFetch};
 pub use options::{Options, Profile};
 pub use server::Server;
