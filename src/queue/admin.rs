@@ -75,7 +75,7 @@ async fn question(db: &mut PgConnection) -> sqlx::Result<Transaction<'_, Postgre
 }
 
 /// A transaction in which nothing that is done takes longer than ten seconds, waiting for others included.
-async fn deed(db: &mut PgConnection) -> sqlx::Result<Transaction<'_, Postgres>> {
+pub(crate) async fn deed(db: &mut PgConnection) -> sqlx::Result<Transaction<'_, Postgres>> {
     let mut tx = db.begin().await?;
     sqlx::raw_sql(
         "SET LOCAL statement_timeout = '10s'; SET LOCAL plan_cache_mode = force_custom_plan; SET LOCAL jit = off",
