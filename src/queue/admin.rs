@@ -24,7 +24,7 @@ pub use crate::schedule::{
     backfill_preview as preview_backfill, pause as pause_schedule, resume as resume_schedule,
     run_now as run_schedule,
 };
-pub use act::{Act, Refused, cancel, delete, retry, retry_edited};
+pub use act::{Act, Done, Refused, cancel, delete, retry, retry_edited};
 pub use batches::{
     BatchFilter, BatchListing, BatchRow, CancelledBatch, batch, batches, cancel_batch,
 };

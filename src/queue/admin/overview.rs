@@ -134,6 +134,7 @@ pub struct Share<'a> {
 
 /// What came in and went out in one minute.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, sqlx::FromRow)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct MinuteRow {
     /// The minute.
     pub minute: DateTime<Utc>,
@@ -224,6 +225,7 @@ const OF_A_LANE: &str = r#"
 
 /// Live jobs that failed and are tried again, of one cause.
 #[derive(Debug, Clone, Serialize, sqlx::FromRow)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct FailingRow {
     /// The kind of job.
     pub kind: String,
@@ -270,6 +272,7 @@ pub async fn failing(db: &mut PgConnection, share: Share<'_>) -> sqlx::Result<Ve
 
 /// A process that works, or did so within the hour.
 #[derive(Debug, Clone, Serialize, sqlx::FromRow)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct NodeRow {
     /// Its id, one a start.
     pub id: i64,
