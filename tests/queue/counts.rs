@@ -298,7 +298,7 @@ async fn a_deed_that_waits_too_long_is_given_up() {
         .await
         .unwrap();
     let nightly = Schedule::doing("nightly", |_, _| Box::pin(async { Ok(()) })).daily_at(3, 0);
-    let to = chrono::Utc::now();
+    let to = world.clock.now();
     let from = to - chrono::TimeDelta::days(1);
     let db = async || world.pool.acquire().await.unwrap();
 
@@ -330,7 +330,7 @@ async fn a_deed_that_waits_too_long_is_given_up() {
         }
     };
     let all = async { tokio::join!(limit, pause, resume, run, backfill) };
-    let all = tokio::time::timeout(Duration::from_secs(60), all).await;
+    let all = tokio::time::timeout(Duration::from_secs(60), Box::pin(all)).await;
     let (limit, pause, resume, run, backfill) = all.expect("nothing waits for ever");
 
     for (deed, error) in [
