@@ -62,7 +62,7 @@ pub(super) async fn run(args: &Args, config: Arc<Config>) -> Result<(), Failure>
             What::Enqueue | What::Drain | What::Latency | What::Lanes => Place::given(pool).await?,
         }
     };
-    let figures = unless_stopped(&stop, measure(args, &place)).await;
+    let figures = unless_stopped(&stop, Box::pin(measure(args, &place))).await;
     let left = place.leave().await;
     for figure in figures? {
         print(&figure, args.json)?;
