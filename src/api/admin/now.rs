@@ -58,13 +58,9 @@ async fn failing(
     caller: Caller,
     RawQuery(query): RawQuery,
 ) -> Result<Json<Page<FailingRow>>, Problem> {
-    let (queue, lane) = whose(query, caller.may_look_after()?)?;
+    let whose = Whose::read(query, caller.may_look_after()?)?;
     let mut tx = caller.begin(&app).await?;
-    let share = Share {
-        queue: queue.as_deref(),
-        lane,
-    };
-    let rows = admin::failing(&mut tx, share)
+    let rows = admin::failing(&mut tx, whose.share())
         .await
         .map_err(Refused::from)?;
     Ok(Json(Page::whole(rows)))
@@ -89,21 +85,36 @@ async fn rates(
     caller: Caller,
     RawQuery(query): RawQuery,
 ) -> Result<Json<Page<MinuteRow>>, Problem> {
-    let (queue, lane) = whose(query, caller.may_look_after()?)?;
+    let whose = Whose::read(query, caller.may_look_after()?)?;
     let mut tx = caller.begin(&app).await?;
-    let share = Share {
-        queue: queue.as_deref(),
-        lane,
-    };
-    let rows = admin::rates(&mut tx, share).await.map_err(Refused::from)?;
+    let rows = admin::rates(&mut tx, whose.share())
+        .await
+        .map_err(Refused::from)?;
     Ok(Json(Page::whole(rows)))
 }
 
-/// Of which queue and org, of those in `sight`.
-fn whose(query: Option<String>, sight: Sight) -> Result<(Option<String>, Option<Uuid>), Refused> {
-    let mut given = Parameters::parse(query.as_deref().unwrap_or_default());
-    let queue = given.text("queue");
-    let org = given.parsed("org", "the id of an org");
-    given.finish()?;
-    Ok((queue, sight.lane.or(org)))
+/// Of which queue and org, of those in sight.
+struct Whose {
+    queue: Option<String>,
+    lane: Option<Uuid>,
+}
+
+impl Whose {
+    fn read(query: Option<String>, sight: Sight) -> Result<Self, Refused> {
+        let mut given = Parameters::parse(query.as_deref().unwrap_or_default());
+        let queue = given.text("queue");
+        let org = given.parsed("org", "the id of an org");
+        given.finish()?;
+        Ok(Self {
+            queue,
+            lane: sight.lane.or(org),
+        })
+    }
+
+    fn share(&self) -> Share<'_> {
+        Share {
+            queue: self.queue.as_deref(),
+            lane: self.lane,
+        }
+    }
 }

@@ -96,7 +96,7 @@ async fn a_job_that_cannot_be_enqueued_is_refused_by_its_field_and_none_is_left(
 }
 
 #[tokio::test]
-async fn a_job_is_deleted_unless_it_runs_or_is_of_another() {
+async fn a_job_is_deleted_for_good_unless_it_is_of_another() {
     let world = World::new().await;
     world.leave_jobs();
     let (here, there) = (world.org().await, world.another_org().await);
