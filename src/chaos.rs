@@ -39,6 +39,7 @@ use stage::Stage;
 pub use dose::Dose;
 pub use journal::Build;
 pub use mutations::{Mutation, mutations};
+use report::DISK_FULL;
 pub use report::Report;
 pub use worker::{Orders, work};
 
@@ -61,7 +62,9 @@ pub async fn run(dose: Dose, only: &[String]) -> anyhow::Result<Report> {
     if dose.full_disks > 0 {
         match faults::disk_full(&dose, dose.full_disks).await? {
             DiskFull::Judged(verdict) => report.add_disk_full(*verdict),
-            DiskFull::Skipped(reason) => report.skip("disk_full", reason),
+            DiskFull::Skipped(reason) if only.is_empty() => report.skip(DISK_FULL, reason),
+            // Who names a fault wants it given.
+            DiskFull::Skipped(reason) => anyhow::bail!("the disk cannot be filled here: {reason}"),
         }
     }
     if dose.poisons > 0 && !faults::HAS_HOGS {
@@ -83,7 +86,7 @@ async fn on_stage(dose: &Dose) -> anyhow::Result<Report> {
             let lines = journal::read(&stage.dir)?;
             let mut report = Report::new(*dose, verdict, &checker::faults(&lines), settled);
             report.clocks(&stage.yard);
-            stage.strike(!report.wrong().is_empty()).await?;
+            stage.strike(!report.wrong_on_stage().is_empty()).await?;
             Ok(report)
         }
         Err(error) => {

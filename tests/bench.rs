@@ -4,6 +4,7 @@ use serde_json::Value;
 use tokio::process::Command;
 
 use crate::harness::World;
+use crate::queue::cast::until;
 
 async fn bench(world: &World, args: &[&str]) -> Vec<Value> {
     let output = Command::new(env!("CARGO_BIN_EXE_leadmill"))
@@ -60,6 +61,28 @@ async fn each_figure_is_a_line_beside_that_of_hand_written_sql() {
     "rescore_tenth" in "leads/s"
     "rescore_qualified" in "leads/s"
     "#);
+
+    // One that is stopped leaves no database of its own either.
+    let mut cut_short = Command::new(env!("CARGO_BIN_EXE_leadmill"))
+        .args(["bench", "rescore", "--jobs", "10000000"])
+        .current_dir(std::env::temp_dir())
+        .env_clear()
+        .env("DATABASE_URL", world.database_url())
+        .stderr(std::process::Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    until(
+        &world.pool,
+        "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname LIKE 'leadmill_bench_%')",
+    )
+    .await;
+    let pid = cut_short.id().unwrap().to_string();
+    let sent = Command::new("kill").args(["-INT", &pid]).status().await;
+    assert!(sent.unwrap().success());
+    let ended = tokio::time::timeout(std::time::Duration::from_secs(60), cut_short.wait()).await;
+    let ended = ended.expect("it ends when it is asked to").unwrap();
+    assert_eq!(ended.code(), Some(70));
 
     let left: i64 = sqlx::query_scalar(
         "SELECT (SELECT count(*) FROM queue.job) + (SELECT count(*) FROM queue.job_history)

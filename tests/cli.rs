@@ -211,7 +211,7 @@ async fn jobs_are_listed_shown_retried_and_cancelled() {
     );
     assert_eq!(
         leadmill(&["jobs", "retry", "2", "--json"], &env),
-        "exit 0\n{\n  \"retried\": 3\n}\n"
+        "exit 0\n{\n  \"id\": 3,\n  \"done\": \"retried\"\n}\n"
     );
     let of_no_job = leadmill(&["jobs", "ls", "--state", "canceled"], &env);
     assert!(
@@ -227,7 +227,7 @@ async fn jobs_are_listed_shown_retried_and_cancelled() {
     );
     assert_eq!(
         leadmill(&["jobs", "cancel", "3", "--json"], &env),
-        "exit 0\n{\n  \"cancelled\": 3\n}\n"
+        "exit 0\n{\n  \"id\": 3,\n  \"done\": \"cancelled\"\n}\n"
     );
     let finished = leadmill(&["jobs", "show", "3"], &env);
     assert!(finished.contains("\nstate       cancelled\n"), "{finished}");

@@ -23,7 +23,10 @@ fn open_dir() -> TempDir {
 
 /// Options for a cluster in `dir` that fetches nothing.
 fn options(dir: &Path, profile: Profile) -> Options {
-    let announce = |_: &str| panic!("nothing is to be fetched here");
+    let announce = |line: &str| {
+        let waits = line.starts_with("Waiting for another run");
+        assert!(waits, "nothing is to be fetched here: {line}");
+    };
     Options {
         announce,
         ..Options::new(dir.join("pg"), profile)

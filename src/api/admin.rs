@@ -8,6 +8,7 @@ mod batches;
 mod dead;
 mod jobs;
 mod limits;
+mod now;
 mod queues;
 mod schedules;
 
@@ -20,6 +21,7 @@ pub(super) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .merge(jobs::router())
         .merge(queues::router())
+        .merge(now::router())
         .merge(limits::router())
         .merge(batches::router())
         .merge(dead::router())

@@ -1,5 +1,7 @@
 //! Where benchmarks run: a durable cluster of their own, or a database that was named.
 
+use std::time::Duration;
+
 use anyhow::Context;
 use postgres::{Cluster, Fetch, Options, Profile};
 use queue::maintenance::Maintenance;
@@ -13,7 +15,10 @@ use crate::database;
 /// Most connections of a benchmark's producers.
 pub const CONNECTIONS: u32 = 20;
 
-/// A migrated database to measure on.
+/// How long connections that are in use may take to come back in the end.
+const CLOSING: Duration = Duration::from_secs(5);
+
+/// A database to measure on.
 #[derive(Debug)]
 pub struct Place {
     /// Connections to it.
@@ -42,25 +47,22 @@ impl Place {
         let pool = PgPoolOptions::new()
             .max_connections(CONNECTIONS)
             .connect_lazy(&cluster.url("bench"))?;
-        database::migrate(&pool).await?;
-        let place = Self {
+        Ok(Self {
             pool,
             cluster: Some(cluster),
             made: None,
-        };
-        place.prepared().await
+        })
     }
 
     /// On a database that is there and migrated. Its other queues are left alone, its rates are shared with whoever uses
     /// it.
     pub async fn given(pool: PgPool) -> anyhow::Result<Self> {
         database::check_migrated(&pool).await?;
-        let place = Self {
+        Ok(Self {
             pool,
             cluster: None,
             made: None,
-        };
-        place.prepared().await
+        })
     }
 
     /// In a new database beside one that is there, for what leaves traces that nobody may remove.
@@ -74,58 +76,68 @@ impl Place {
         let pool = PgPoolOptions::new()
             .max_connections(CONNECTIONS)
             .connect_lazy_with(options);
-        let place = Self {
+        Ok(Self {
             pool,
             cluster: None,
             made: Some((name, given)),
-        };
-        database::migrate(&place.pool).await?;
-        place.prepared().await
+        })
     }
 
-    async fn prepared(self) -> anyhow::Result<Self> {
+    /// Makes it ready to measure on.
+    pub async fn prepare(&self) -> anyhow::Result<()> {
+        if self.cluster.is_some() || self.made.is_some() {
+            database::migrate(&self.pool).await?;
+        }
         self.clear().await?;
         // Days of history are made ahead, not under load.
         Maintenance { keep_days: 14 }.once(&self.pool).await?;
         raw::prepare(&self.pool).await?;
-        Ok(self)
+        Ok(())
     }
 
-    /// Leaves everything as it was.
+    /// Leaves everything as it was, also after a measurement that failed or was cut short.
     pub async fn leave(self) -> anyhow::Result<()> {
+        // What such a one has left running ends without connections.
+        let _ = tokio::time::timeout(CLOSING, self.pool.close()).await;
         if let Some(cluster) = self.cluster {
-            self.pool.close().await;
             cluster.stop().await?;
             return Ok(());
         }
         if let Some((name, given)) = self.made {
-            self.pool.close().await;
             sqlx::raw_sql(AssertSqlSafe(format!("DROP DATABASE {name} WITH (FORCE)")))
                 .execute(&given)
                 .await?;
             return Ok(());
         }
-        raw::remove(&self.pool).await?;
-        self.clear().await
+        let options = self.pool.connect_options().as_ref().clone();
+        let last = PgPoolOptions::new()
+            .max_connections(1)
+            .connect_lazy_with(options);
+        raw::remove(&last).await?;
+        clear(&last).await
     }
 
     /// Removes the jobs of benchmarks, finished ones included.
     pub(super) async fn clear(&self) -> anyhow::Result<()> {
-        let mut tx = self.pool.begin().await?;
-        for statement in [
-            "DELETE FROM queue.job WHERE queue = $1",
-            "DELETE FROM queue.job_history WHERE queue = $1",
-        ] {
-            sqlx::query(statement).bind(QUEUE).execute(&mut *tx).await?;
-        }
-        tx.commit().await?;
-        // Each by itself: together they would be one transaction, in which nothing can be vacuumed.
-        for statement in [
-            "VACUUM (ANALYZE) queue.job",
-            "VACUUM (ANALYZE) queue.job_history",
-        ] {
-            sqlx::raw_sql(statement).execute(&self.pool).await?;
-        }
-        Ok(())
+        clear(&self.pool).await
     }
+}
+
+async fn clear(pool: &PgPool) -> anyhow::Result<()> {
+    let mut tx = pool.begin().await?;
+    for statement in [
+        "DELETE FROM queue.job WHERE queue = $1",
+        "DELETE FROM queue.job_history WHERE queue = $1",
+    ] {
+        sqlx::query(statement).bind(QUEUE).execute(&mut *tx).await?;
+    }
+    tx.commit().await?;
+    // Each by itself: together they would be one transaction, in which nothing can be vacuumed.
+    for statement in [
+        "VACUUM (ANALYZE) queue.job",
+        "VACUUM (ANALYZE) queue.job_history",
+    ] {
+        sqlx::raw_sql(statement).execute(pool).await?;
+    }
+    Ok(())
 }

@@ -113,20 +113,24 @@ impl Dose {
         }
     }
 
+    /// How often something happens on the main stage, and as which of these the report counts it.
+    pub(super) fn on_stage(&self) -> [(usize, &'static [&'static str]); 9] {
+        [
+            (self.kills, &["worker_killed"]),
+            (self.pauses, &["worker_paused_past_its_lease"]),
+            (self.restarts, &["database_restarted", "database_killed"]),
+            (self.failovers, &["failover"]),
+            (self.cuts, &["network_cut"]),
+            (self.read_only, &["read_only"]),
+            (self.exhaustions, &["no_connection_left"]),
+            (self.poisons, &["worker_taken_down_by_poison"]),
+            (self.deploys, &["worker_replaced"]),
+        ]
+    }
+
     /// Whether anything happens on the main stage.
     pub(super) fn is_on_stage(&self) -> bool {
-        let faults = [
-            self.kills,
-            self.pauses,
-            self.restarts,
-            self.failovers,
-            self.cuts,
-            self.read_only,
-            self.exhaustions,
-            self.poisons,
-            self.deploys,
-        ];
-        faults.iter().any(|times| *times > 0)
+        self.on_stage().iter().any(|(times, _)| *times > 0)
     }
 
     /// Only the faults of these names, in this dose.

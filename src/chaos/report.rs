@@ -17,6 +17,9 @@ const RERUN_LEASES: u32 = 2;
 /// After an outage the first job begins within this.
 const RESUME: Duration = Duration::from_secs(15);
 
+/// What the fault of a full disk is called.
+pub(super) const DISK_FULL: &str = "disk_full";
+
 /// What came of a dose.
 #[derive(Debug)]
 pub struct Report {
@@ -58,7 +61,7 @@ impl Report {
     }
 
     pub(super) fn add_disk_full(&mut self, verdict: Verdict) {
-        self.given.insert("disk_full", self.dose.full_disks);
+        self.given.insert(DISK_FULL, self.dose.full_disks);
         self.disk_full = Some(verdict);
     }
 
@@ -68,7 +71,7 @@ impl Report {
 
     /// What is wrong, a line each; nothing if every promise was kept.
     pub fn wrong(&self) -> Vec<String> {
-        let mut wrong = self.verdict.faults();
+        let mut wrong = self.wrong_on_stage();
         if let Some(verdict) = &self.disk_full {
             let faults = verdict.faults().into_iter();
             wrong.extend(faults.map(|fault| format!("on the full disk: {fault}")));
@@ -76,6 +79,21 @@ impl Report {
         if let Some(days) = &self.days {
             wrong.extend(days.wrong.iter().cloned());
         }
+        if self.dose.days > 0 && self.days.is_none() {
+            wrong.push("nothing is proven: no day was lived through".to_owned());
+        }
+        if self.dose.full_disks > 0
+            && !self.skipped.contains_key(DISK_FULL)
+            && self.given(&[DISK_FULL]) == 0
+        {
+            wrong.push(format!("nothing is proven: no {DISK_FULL} was given"));
+        }
+        wrong
+    }
+
+    /// What is wrong with what happened on the main stage.
+    pub(super) fn wrong_on_stage(&self) -> Vec<String> {
+        let mut wrong = self.verdict.faults();
         let (rerun, limit) = (self.rerun(99), self.dose.lease * RERUN_LEASES);
         if rerun > limit {
             wrong.push(format!(
@@ -111,6 +129,13 @@ impl Report {
             counts.by_wrong_clocks,
             "no worker with a wrong clock did anything",
         );
+        for (times, faults) in self.dose.on_stage() {
+            must(
+                times,
+                self.given(faults),
+                &format!("no {} was given", faults.join(" or ")),
+            );
+        }
         must(
             self.dose.kills,
             self.verdict.reruns.len(),
@@ -122,6 +147,14 @@ impl Report {
             "no worker that stood still was refused anything",
         );
         vacuous
+    }
+
+    /// How many of these faults there were.
+    fn given(&self, faults: &[&str]) -> usize {
+        faults
+            .iter()
+            .filter_map(|fault| self.given.get(fault))
+            .sum()
     }
 
     fn rerun(&self, percent: usize) -> Duration {
@@ -250,7 +283,63 @@ fn name(fault: Fault) -> &'static str {
         Fault::Cut => "network_cut",
         Fault::ReadOnly => "read_only",
         Fault::Exhaustion => "no_connection_left",
-        Fault::DiskFull => "disk_full",
+        Fault::DiskFull => DISK_FULL,
         Fault::Stall => "stall_of_the_machine",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report(dose: Dose, given: &[Fault]) -> Report {
+        let faults: Vec<_> = given
+            .iter()
+            .map(|kind| Broken {
+                kind: *kind,
+                from: 0,
+                until: 0,
+            })
+            .collect();
+        let mut verdict = Verdict::default();
+        verdict.counts.accepted = 1;
+        verdict.counts.starts = 1;
+        Report::new(dose, verdict, &faults, Duration::ZERO)
+    }
+
+    #[test]
+    fn a_fault_that_was_asked_for_and_never_given_is_wrong() {
+        let dose = Dose {
+            restarts: 2,
+            failovers: 1,
+            ..Dose::NONE
+        };
+        assert_eq!(
+            report(dose, &[Fault::Crash, Fault::Failover]).wrong(),
+            [""; 0]
+        );
+        assert_eq!(
+            report(dose, &[Fault::Restart]).wrong(),
+            ["nothing is proven: no failover was given"]
+        );
+        assert_eq!(
+            report(dose, &[]).wrong(),
+            [
+                "nothing is proven: no database_restarted or database_killed was given",
+                "nothing is proven: no failover was given"
+            ]
+        );
+        let dose = Dose {
+            full_disks: 1,
+            days: 1,
+            ..Dose::NONE
+        };
+        let mut nothing = report(dose, &[]);
+        assert_eq!(nothing.wrong().len(), 2);
+        nothing.skip(DISK_FULL, "nobody may mount one".to_owned());
+        assert_eq!(
+            nothing.wrong(),
+            ["nothing is proven: no day was lived through"]
+        );
     }
 }

@@ -107,7 +107,7 @@ impl Stage {
     pub(super) async fn add_standby(&mut self) -> anyhow::Result<()> {
         let standby = self.primary.standby(options()).await;
         self.standby = Some(standby.context("making a standby")?);
-        self.primary.wait_for_standby(true).await?;
+        self.primary.require_standby().await?;
         Ok(())
     }
 

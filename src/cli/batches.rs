@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use queue::admin::{self, BatchFilter, BatchRow, Refused};
-use serde_json::json;
 use sqlx::PgConnection;
 
 use super::listing::{Cancel, Facts, Format, moment, or_dash};
@@ -151,9 +150,7 @@ fn facts(batch: &BatchRow) -> Facts {
 async fn cancel(args: &Cancel, db: &mut PgConnection) -> Result<(), Failure> {
     let done = admin::cancel_batch(db, args.id, &args.reason).await?;
     if args.format.is_json() {
-        return args
-            .format
-            .value(&json!({"cancelled": done.cancelled, "asked_to_stop": done.asked}));
+        return args.format.value(&done);
     }
     say::line(format_args!(
         "{} jobs are cancelled, {} run and are asked to stop.",

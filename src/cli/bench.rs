@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use anyhow::Context;
 use clap::ValueEnum;
 
 use super::{Failure, FetchArgs, POSTGRES, say};
 use crate::bench::{self, Figure, Place};
 use crate::config::Config;
 use crate::database;
+use crate::stop::Stop;
 
 /// Where it measures.
 const PLACE: &str = "\
@@ -49,8 +51,10 @@ enum What {
 
 /// Measures on the database of the settings, or on a private one if they name none.
 pub(super) async fn run(args: &Args, config: Arc<Config>) -> Result<(), Failure> {
+    let stop = Stop::on_signals().context("listening for signals")?;
     let place = if config.database.url.is_empty() {
-        Place::own(args.fetch.fetch()).await?
+        let own = Place::own(args.fetch.fetch()?);
+        unless_stopped(&stop, own).await?
     } else {
         let pool = database::connect(&config.database, "bench", bench::CONNECTIONS).await?;
         match args.what {
@@ -58,20 +62,36 @@ pub(super) async fn run(args: &Args, config: Arc<Config>) -> Result<(), Failure>
             What::Enqueue | What::Drain | What::Latency | What::Lanes => Place::given(pool).await?,
         }
     };
-    let jobs = args.jobs.map(|jobs| jobs as usize);
-    let figures = match args.what {
-        What::Enqueue => bench::enqueue(&place, jobs.unwrap_or(100_000)).await,
-        What::Drain => bench::drain(&place, jobs.unwrap_or(100_000)).await,
-        What::Latency => bench::latency(&place, jobs.unwrap_or(500)).await,
-        What::Lanes => bench::lanes(&place, jobs.unwrap_or(50_000)).await,
-        What::Intake => bench::intake(&place, jobs.unwrap_or(20_000)).await,
-        What::Rescore => bench::rescore(&place, jobs.unwrap_or(100_000)).await,
-    };
-    place.leave().await?;
+    let figures = unless_stopped(&stop, Box::pin(measure(args, &place))).await;
+    let left = place.leave().await;
     for figure in figures? {
         print(&figure, args.json)?;
     }
-    Ok(())
+    Ok(left?)
+}
+
+/// What `work` comes to, unless the process is asked to stop meanwhile.
+async fn unless_stopped<T>(
+    stop: &Stop,
+    work: impl Future<Output = anyhow::Result<T>>,
+) -> anyhow::Result<T> {
+    tokio::select! {
+        done = work => done,
+        () = stop.asked() => anyhow::bail!("stopped; nothing was measured"),
+    }
+}
+
+async fn measure(args: &Args, place: &Place) -> anyhow::Result<Vec<Figure>> {
+    place.prepare().await?;
+    let jobs = args.jobs.map(|jobs| jobs as usize);
+    match args.what {
+        What::Enqueue => bench::enqueue(place, jobs.unwrap_or(100_000)).await,
+        What::Drain => bench::drain(place, jobs.unwrap_or(100_000)).await,
+        What::Latency => bench::latency(place, jobs.unwrap_or(500)).await,
+        What::Lanes => bench::lanes(place, jobs.unwrap_or(50_000)).await,
+        What::Intake => bench::intake(place, jobs.unwrap_or(20_000)).await,
+        What::Rescore => bench::rescore(place, jobs.unwrap_or(100_000)).await,
+    }
 }
 
 fn print(figure: &Figure, json: bool) -> Result<(), Failure> {

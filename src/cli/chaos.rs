@@ -34,8 +34,8 @@ pub(super) struct Args {
     #[arg(long, value_name = "SECONDS")]
     lease: Option<f64>,
     /// Give so many hundredths of the dose
-    #[arg(long, value_name = "PERCENT", default_value_t = 100)]
-    percent: usize,
+    #[arg(long, value_name = "PERCENT", default_value_t = 100, value_parser = clap::value_parser!(u8).range(1..=100))]
+    percent: u8,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -87,7 +87,7 @@ pub(super) async fn run(args: Args, _: Arc<Config>) -> Result<(), Failure> {
                 Size::Small => Dose::SMALL,
                 Size::Full => Dose::FULL,
             };
-            dose = dose.percent(args.percent);
+            dose = dose.percent(args.percent.into());
             if let Some(seconds) = args.lease {
                 dose.lease = Duration::try_from_secs_f64(seconds).map_err(Failure::usage)?;
             }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use queue::Fingerprint;
-use queue::admin::{self, DeadFilter, Rate, Redrive};
+use queue::admin::{self, COUNTED_TO, Counted, DeadFilter, Rate, Redrive};
 use serde_json::json;
 use sqlx::PgConnection;
 
@@ -187,8 +187,11 @@ async fn redrive(
     db: &mut PgConnection,
 ) -> Result<(), Failure> {
     if dry_run {
-        let count = count(filter, db).await?.min(how.most.unwrap_or(u64::MAX));
-        let takes = how.every.map(|every| every.as_secs_f64() * count as f64);
+        let count = count(filter, db).await?.at_most(how.most);
+        // Of those counted: where there are more it takes longer.
+        let takes = how
+            .every
+            .map(|every| every.as_secs_f64() * count.0.min(COUNTED_TO) as f64);
         if format.is_json() {
             return format.value(&json!({"would_retry": count, "seconds": takes}));
         }
@@ -198,7 +201,8 @@ async fn redrive(
             ))?,
             Some(takes) => {
                 say::line(format_args!(
-                    "{count} dead letters would run again over {takes:.0} seconds."
+                    "{count} dead letters would run again over {takes:.0} seconds{}.",
+                    if count.0 > COUNTED_TO { " or more" } else { "" }
                 ))?;
             }
         }
@@ -251,7 +255,7 @@ async fn forget(
     Ok(())
 }
 
-async fn count(filter: &DeadFilter, db: &mut PgConnection) -> Result<u64, Failure> {
+async fn count(filter: &DeadFilter, db: &mut PgConnection) -> Result<Counted, Failure> {
     Ok(admin::count_dead(db, filter)
         .await
         .map_err(anyhow::Error::new)?)

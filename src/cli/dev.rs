@@ -16,7 +16,7 @@ use crate::web::view::Views;
 /// Which database it works on, and what stays.
 const DATABASE: &str = "\
 The database is a private Postgres in DIR, unless --database-url or DATABASE_URL names another: that one is migrated and \
-given the demo organisation. At SIGTERM or Ctrl-C everything stops and the data stays; remove DIR to start over.";
+given the demo organisation, and refused if it has any other. At SIGTERM or Ctrl-C everything stops and the data stays; remove DIR to start over.";
 
 /// Arguments of `leadmill dev`.
 #[derive(Debug, clap::Args)]
@@ -50,6 +50,7 @@ pub(super) async fn run(
     args: Args,
     (config, (_, views)): (Arc<Config>, (Effects, Views)),
 ) -> Result<(), Failure> {
+    let fetch = args.fetch.fetch()?;
     let stop = Stop::on_signals().context("listening for signals")?;
     let anew = !args.data.exists();
     std::fs::create_dir_all(&args.data).map_err(|error| {
@@ -61,8 +62,12 @@ pub(super) async fn run(
         data: args.data,
         ready_json: args.ready_json,
         anew,
-        fetch: args.fetch.fetch(),
+        fetch,
     };
     let config = Arc::unwrap_or_clone(config);
-    Ok(dev::run(config, settings, views, stop).await?)
+    let ran = dev::run(config, settings, views, stop).await;
+    ran.map_err(|error| match error.downcast::<dev::InUse>() {
+        Ok(refused) => Failure::usage(refused),
+        Err(error) => error.into(),
+    })
 }

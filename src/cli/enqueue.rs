@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use queue::{CheckError, Enqueued};
-use serde_json::{Value, json};
+use queue::CheckError;
+use serde_json::Value;
 
 use super::listing::Format;
 use super::{Failure, say};
+use crate::commands::ops::{self, Enqueued, Order};
 use crate::config::{Config, Span};
 
 /// Arguments of `leadmill enqueue`.
@@ -22,7 +23,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "INSTANT", conflicts_with = "after")]
     at: Option<DateTime<Utc>>,
     /// How long to wait before it may run, such as 30s, 10m or 12h; ten years at most
-    #[arg(long = "in", value_name = "TIME", value_parser = bounded)]
+    #[arg(long = "in", value_name = "TIME", value_parser = ops::bounded)]
     after: Option<Span>,
     /// Lower goes first [default: the kind's own]
     #[arg(long, value_name = "NUMBER", allow_negative_numbers = true)]
@@ -31,53 +32,37 @@ pub(super) struct Args {
     format: Format,
 }
 
-/// Who asks for more has written another unit than meant.
-const LONGEST: Span = Span::hours(10 * 365 * 24);
-
-fn bounded(text: &str) -> Result<Span, String> {
-    let span: Span = text.parse()?;
-    if span > LONGEST {
-        return Err("more than ten years".to_owned());
-    }
-    Ok(span)
-}
-
 pub(super) async fn run(args: Args, config: Arc<Config>) -> Result<(), Failure> {
     let payload: Value = serde_json::from_str(&args.payload)
         .map_err(|error| Failure::usage(format!("JSON: {error}")))?;
-    let registry = jobs::registry();
-    let mut job = registry
-        .make(&args.kind, &payload)
-        .map_err(|error| match error {
-            CheckError::UnknownKind(kind) => {
-                let names: Vec<_> = registry.names().collect();
-                Failure::usage(format!(
-                    "KIND: no job is called {kind}; there are {}",
-                    names.join(", ")
-                ))
-            }
-            error => Failure::usage(format!("JSON: {error}")),
-        })?;
-    if let Some(at) = args.at {
-        job = job.at(at);
-    }
-    if let Some(after) = args.after {
-        job = job.after(after.get());
-    }
-    if let Some(priority) = args.priority {
-        job = job.priority(priority);
-    }
+    let order = Order {
+        kind: args.kind,
+        payload,
+        at: args.at,
+        after: args.after,
+        priority: args.priority,
+    };
+    let job = order.job().map_err(|error| match error {
+        CheckError::UnknownKind(kind) => {
+            Failure::usage(format!("KIND: {}", ops::unknown_kind(&kind)))
+        }
+        error => Failure::usage(format!("JSON: {error}")),
+    })?;
 
     let mut db = super::database(&config).await?;
-    let enqueued = job.enqueue(&mut db).await.map_err(anyhow::Error::new)?;
-    let (id, new) = match enqueued {
-        Enqueued::New(id) => (id, true),
-        Enqueued::Exists(id) => (id, false),
-    };
+    let enqueued = job.enqueue(&mut db).await.map_err(|error| {
+        if ops::is_of_the_job(&error) {
+            Failure::usage(format!("JSON: {error}"))
+        } else {
+            anyhow::Error::new(error).into()
+        }
+    })?;
+    let enqueued = Enqueued::from(enqueued);
     if args.format.is_json() {
-        return args.format.value(&json!({"id": id, "new": new}));
+        return args.format.value(&enqueued);
     }
-    if new {
+    let id = enqueued.id;
+    if enqueued.new {
         say::line(format_args!("Enqueued job {id}."))
     } else {
         say::line(format_args!("Job {id} does the same and is there already."))

@@ -9,6 +9,7 @@ use queue::admin::Refused;
 use crate::config::Mistake;
 use crate::database::DatabaseError;
 use crate::listen::ListenError;
+use crate::web::outage::is_outage;
 
 const FINE: u8 = 0;
 const USAGE: u8 = 64;
@@ -42,6 +43,17 @@ impl Failure {
     /// Something went wrong of which nothing else is known.
     pub fn software(error: &anyhow::Error) -> Self {
         Self::one(SOFTWARE, format!("{error:#}"))
+    }
+
+    /// A database that is away or cannot write just now, if that is at the bottom of it, else who knows what.
+    pub fn outage_or_software(error: &anyhow::Error) -> Self {
+        let refused = error
+            .chain()
+            .find_map(|cause| cause.downcast_ref::<sqlx::Error>());
+        match refused {
+            Some(refused) if is_outage(refused) => Self::unavailable(format!("{error:#}")),
+            _ => Self::software(error),
+        }
     }
 
     /// The settings have these mistakes.
@@ -105,7 +117,7 @@ impl From<anyhow::Error> for Failure {
             Some(missing) => Self::unavailable(missing),
             None => match error.downcast_ref::<ListenError>() {
                 Some(taken) => Self::unavailable(taken),
-                None => Self::software(&error),
+                None => Self::outage_or_software(&error),
             },
         }
     }

@@ -3,14 +3,13 @@
 use std::sync::Arc;
 
 use clap::builder::PossibleValuesParser;
-use queue::admin::{
-    self, Act, Cursor, FINISHED_STATES, Filter, JobDetail, LIVE_STATES, Refused, Waiting,
-};
+use queue::admin::{self, Act, FINISHED_STATES, Filter, JobDetail, LIVE_STATES, Refused, Waiting};
 use serde_json::{Value, json};
 use sqlx::PgConnection;
 
 use super::listing::{Cancel, Facts, Format, moment, or_dash};
 use super::{Failure, say};
+use crate::commands::query::job_cursor;
 use crate::config::Config;
 use crate::web::cursor;
 
@@ -34,6 +33,8 @@ enum Command {
     Retry(Retry),
     /// Cancel a job; one that runs is asked to stop
     Cancel(Cancel),
+    /// Remove a job for good, with its errors and what it wrote; one that runs is refused
+    Delete(Delete),
     /// Count what ended in the last hour, the last day and ever, by queue and outcome
     Counts(Counts),
 }
@@ -85,6 +86,14 @@ struct Retry {
 }
 
 #[derive(Debug, clap::Args)]
+struct Delete {
+    /// The job's id
+    id: i64,
+    #[command(flatten)]
+    format: Format,
+}
+
+#[derive(Debug, clap::Args)]
 struct Counts {
     #[command(flatten)]
     format: Format,
@@ -101,6 +110,7 @@ pub(super) async fn run(args: Args, config: Arc<Config>) -> Result<(), Failure> 
             args.id,
             admin::cancel(&mut db, args.id, &args.reason).await,
         ),
+        Command::Delete(args) => done(args.format, args.id, admin::delete(&mut db, args.id).await),
         Command::Counts(args) => counts(&args, &mut db).await,
     }
 }
@@ -108,7 +118,7 @@ pub(super) async fn run(args: Args, config: Arc<Config>) -> Result<(), Failure> 
 async fn ls(args: Ls, db: &mut PgConnection) -> Result<(), Failure> {
     let after = match &args.cursor {
         None => None,
-        Some(text) => Some(cursor::decode::<Cursor>(text).ok_or_else(|| {
+        Some(text) => Some(job_cursor(text).ok_or_else(|| {
             Failure::usage(format!("--cursor: `{text}` is the cursor of no page"))
         })?),
     };
@@ -252,21 +262,16 @@ async fn counts(args: &Counts, db: &mut PgConnection) -> Result<(), Failure> {
 
 fn done(format: Format, asked: i64, outcome: Result<Act, Refused>) -> Result<(), Failure> {
     let act = outcome?;
-    let (name, id, told) = match act {
-        Act::Retried(id) => ("retried", id, format!("It runs again as job {id}.")),
-        Act::Hastened => ("hastened", asked, "It runs now.".to_owned()),
-        Act::Cancelled => ("cancelled", asked, "It is cancelled.".to_owned()),
-        Act::Cancelling => (
-            "cancelling",
-            asked,
-            "It runs and is asked to stop.".to_owned(),
-        ),
-        Act::Deleted => ("deleted", asked, "It is deleted.".to_owned()),
-    };
     if format.is_json() {
-        return format.value(&json!({ name: id }));
+        return format.value(&act.to(asked));
     }
-    say::line(told)
+    match act {
+        Act::Retried(id) => say::line(format_args!("It runs again as job {id}.")),
+        Act::Hastened => say::line("It runs now."),
+        Act::Cancelled => say::line("It is cancelled."),
+        Act::Cancelling => say::line("It runs and is asked to stop."),
+        Act::Deleted => say::line("It is deleted."),
+    }
 }
 
 fn first_line(text: &str) -> String {

@@ -42,7 +42,7 @@ impl From<DatabaseError> for Failure {
             | DatabaseError::TooOld { .. }
             | DatabaseError::Behind { .. } => Self::unavailable(error),
             DatabaseError::Different(_) | DatabaseError::Migrate(_) | DatabaseError::Sql(_) => {
-                Self::software(&anyhow::Error::new(error))
+                Self::outage_or_software(&anyhow::Error::new(error))
             }
         }
     }

@@ -1,6 +1,7 @@
 //! What those who run something do to the queue, for the admin API and the console: done, and written into the audit log.
 
 mod many;
+mod order;
 
 use domain::actor::Act as Circumstances;
 use domain::clock::Timestamp;
@@ -20,6 +21,7 @@ use crate::web::problem::FieldError;
 use crate::web::secrets::{masked, unmasked};
 
 pub use many::{cancel_batch, forget_dead, redrive};
+pub use order::{Enqueued, Order, bounded, enqueue, is_of_the_job, unknown_kind};
 
 /// Whose jobs somebody sees: those who run the platform all of them, those who run an org its own.
 #[derive(Debug, Clone, Copy)]

@@ -3,6 +3,7 @@
 use domain::clock::Timestamp;
 use domain::id::{LeadId, UserId};
 use domain::store::lead_pages::{Filter, Origin};
+use queue::admin::Cursor;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
@@ -146,6 +147,11 @@ impl Parameters {
         })
     }
 
+    /// The same in a list of jobs.
+    pub fn job(&mut self) -> Option<Cursor> {
+        self.take("cursor", "the `next` of another page", job_cursor)
+    }
+
     /// Every mistake, those of parameters that nobody took included.
     pub fn finish(mut self) -> Result<(), Refused> {
         let left = std::mem::take(&mut self.pairs);
@@ -164,6 +170,12 @@ impl Parameters {
             Err(Refused::Invalid(self.errors))
         }
     }
+}
+
+/// The place in a list of jobs that a page of it named as its `next`.
+pub fn job_cursor(text: &str) -> Option<Cursor> {
+    let cursor: Cursor = cursor::decode(text)?;
+    instant::in_reach(cursor.at).map(|_| cursor)
 }
 
 /// Which leads, and how many.

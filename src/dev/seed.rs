@@ -20,7 +20,8 @@ use crate::app::App;
 use crate::intake::accept::keep;
 use crate::web::api_key::NewKey;
 
-const SLUG: &str = "demo";
+/// The short name of the demo org.
+pub const SLUG: &str = "demo";
 /// Where what is only shown once is remembered, beside the data.
 const REMEMBERED: &str = "demo.json";
 /// The form's token.
@@ -170,12 +171,12 @@ pub async fn ensure(app: &App, dir: &Path) -> Result<Demo> {
         form_token: FORM.to_owned(),
         api_key: key.key,
     };
-    remember(dir, &demo).context("remembering the demo's key")?;
-    if new {
-        for sample in &SAMPLES {
-            send(app, org, sample).await?;
-        }
+    // Before anything is remembered: a run that was killed in between has its successor send them. Those that are there are
+    // known by their keys.
+    for sample in &SAMPLES {
+        send(app, org, sample).await?;
     }
+    remember(dir, &demo).context("remembering the demo's key")?;
     Ok(demo)
 }
 

@@ -4,7 +4,7 @@
 //! security binds to it, so what shares a commit is of one org.
 
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use anyhow::anyhow;
 use domain::clock::Timestamp;
@@ -18,7 +18,7 @@ use serde_json::Value;
 use tokio::sync::oneshot;
 
 use super::accept::{self, Kept, NotKept};
-use crate::web::rate_limit::Limits;
+use crate::web::rate_limit::{Limits, Wait};
 
 /// Transactions of one org at once.
 const AT_ONCE: usize = 2;
@@ -60,6 +60,8 @@ struct Waiting {
     arrival: Arrival,
     /// The trace that its request is part of.
     trace: Option<Arc<str>>,
+    /// Whether the limit of its org lets it in, which is asked once however often it is tried.
+    allowed: OnceLock<Result<(), Wait>>,
     answer: oneshot::Sender<Result<Answer, NotKept>>,
 }
 
@@ -142,6 +144,7 @@ impl Together {
             line.waiting.push_back(Waiting {
                 arrival,
                 trace: trace::current(),
+                allowed: OnceLock::new(),
                 answer,
             });
             let begin = line.turns < AT_ONCE;
@@ -166,12 +169,19 @@ impl Shared {
         self.lines.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn alone(&self, event: &NewEvent<'_>) -> Result<Answer, NotKept> {
+    /// Counts it against the limit of its org, unless that was done before.
+    fn allows(&self, waiting: &Waiting) -> Result<(), Wait> {
+        let count = || self.limits.org(waiting.arrival.org.uuid());
+        *waiting.allowed.get_or_init(count)
+    }
+
+    async fn alone(&self, waiting: &Waiting) -> Result<Answer, NotKept> {
+        let event = &waiting.arrival.event();
         let mut tx = self.db.org(event.org).await?;
         if !intake_events::is_served(&mut tx, event.org).await? {
             return Ok(Answer::NotServed);
         }
-        if let Err(wait) = self.limits.org(event.org.uuid()) {
+        if let Err(wait) = self.allows(waiting) {
             return Ok(Answer::TooMany(wait.0));
         }
         let kept = accept::keep(&self.wake, tx, event).await?;
@@ -179,18 +189,16 @@ impl Shared {
     }
 
     /// Writes all in one transaction; gives their answers in the same order.
-    async fn together(
-        &self,
-        org: OrgId,
-        events: &[NewEvent<'_>],
-        traces: &HashMap<IntakeEventId, Option<Arc<str>>>,
-    ) -> Result<Vec<Answer>, NotKept> {
+    async fn together(&self, org: OrgId, batch: &[Waiting]) -> Result<Vec<Answer>, NotKept> {
+        let events: Vec<_> = batch.iter().map(|one| one.arrival.event()).collect();
+        let traces = batch.iter().map(|one| (one.arrival.id, &one.trace));
+        let traces: HashMap<IntakeEventId, _> = traces.collect();
         let mut tx = self.db.org(org).await?;
         if !intake_events::is_served(&mut tx, org).await? {
             return Ok(events.iter().map(|_| Answer::NotServed).collect());
         }
         let mut answers = Vec::with_capacity(events.len());
-        let allowed: Vec<_> = events.iter().map(|_| self.limits.org(org.uuid())).collect();
+        let allowed: Vec<_> = batch.iter().map(|one| self.allows(one)).collect();
         // In one order everywhere, so that two that bring the same keys do not wait for each other.
         let mut taken: Vec<&NewEvent<'_>> = events
             .iter()
@@ -207,7 +215,7 @@ impl Shared {
         let jobs: Vec<_> = fresh
             .map(|event| {
                 let event = event.id;
-                let trace = traces.get(&event).cloned().flatten();
+                let trace = traces.get(&event).copied().cloned().flatten();
                 queue::job(&ProcessIntake { org, event }).trace(trace)
             })
             .collect();
@@ -219,7 +227,7 @@ impl Shared {
                 Ok(()) => Answer::Kept(accept::before(&mut tx, event).await?),
             });
         }
-        self.commit(tx, events, &new).await?;
+        self.commit(tx, &events, &new).await?;
         Ok(answers)
     }
 
@@ -249,10 +257,7 @@ async fn write(mut turn: Turn) {
         }
         let shared = &turn.shared;
         if batch.len() > 1 {
-            let events: Vec<_> = batch.iter().map(|one| one.arrival.event()).collect();
-            let traces = batch.iter().map(|one| (one.arrival.id, one.trace.clone()));
-            let traces = traces.collect();
-            match shared.together(turn.org, &events, &traces).await {
+            match shared.together(turn.org, &batch).await {
                 Ok(answers) => {
                     for (waiting, answer) in batch.into_iter().zip(answers) {
                         let _ = waiting.answer.send(Ok(answer));
@@ -269,15 +274,10 @@ async fn write(mut turn: Turn) {
                 Err(NotKept::Broken(_)) => {}
             }
         }
-        for Waiting {
-            arrival,
-            trace,
-            answer,
-        } in batch
-        {
-            let kept = trace::within(trace, shared.alone(&arrival.event())).await;
+        for waiting in batch {
+            let kept = trace::within(waiting.trace.clone(), shared.alone(&waiting)).await;
             // Its sender may have gone.
-            let _ = answer.send(kept);
+            let _ = waiting.answer.send(kept);
         }
     }
 }

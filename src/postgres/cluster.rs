@@ -21,7 +21,7 @@ use crate::launch::{self, State};
 use crate::options::{Options, Profile};
 use crate::place::Place;
 use crate::server::Server;
-use crate::{Error, process};
+use crate::{Error, lock, process};
 
 /// The role that owns the cluster; nothing but the set-up of roles is done with it.
 pub(crate) const SUPERUSER: &str = "postgres";
@@ -30,6 +30,10 @@ pub(crate) const APPLICATION: &str = "leadmill";
 
 /// How long another run may hold up this one.
 const PATIENCE: Duration = Duration::from_secs(180);
+
+/// How long is waited before a server that did not come up again is tried once more, at first and at most.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// How many seconds a run of tests may have no process: between one test's process and the next.
 const LINGER: u32 = 3;
@@ -86,17 +90,17 @@ impl Cluster {
 
         let adopted = matches!(up, Up::Adopted(_));
         let cluster = Self {
-            server: Server::new(
-                shared.url(APPLICATION, SUPERUSER)?,
-                shared.options.profile == Profile::Test,
-            ),
+            server: Server::new(shared.url(APPLICATION, SUPERUSER)?, shared.options.profile),
             shared,
             adopted,
         };
         // Bound after the cluster, so that on an error it goes first: the cluster takes it again to stop.
         let lock = lock;
         if !adopted {
-            let superuser = Server::new(cluster.shared.url(SUPERUSER, SUPERUSER)?, false);
+            let superuser = Server::new(
+                cluster.shared.url(SUPERUSER, SUPERUSER)?,
+                cluster.shared.options.profile,
+            );
             superuser.ensure_role(APPLICATION).await?;
             if cluster.shared.options.profile == Profile::Test {
                 cluster.server.drop_test_databases().await?;
@@ -243,7 +247,7 @@ impl Shared {
         let disposable = self.options.profile == Profile::Test;
         let first = self.launch_on_data(&settings);
         match first {
-            Err(Error::OtherMajor { .. } | Error::Failed { .. })
+            Err(Error::OtherMajor { .. } | Error::TooOld { .. } | Error::Failed { .. })
                 if disposable && self.place.data().exists() =>
             {
                 std::fs::remove_dir_all(self.place.data())
@@ -265,6 +269,12 @@ impl Shared {
 
     /// Installed binaries, or fetched ones, of the version that made the data.
     fn find_binaries(&self, major: Option<u32>) -> Result<Binaries, Error> {
+        if let Some(major) = major.filter(|major| *major < OLDEST_MAJOR) {
+            return Err(Error::TooOld {
+                data: self.place.data(),
+                major,
+            });
+        }
         let Options {
             search,
             fetch,
@@ -277,8 +287,7 @@ impl Shared {
         let fits = found.choose(major).is_some();
         // Test data of another version are made anew, by what is there.
         let disposable = self.options.profile == Profile::Test && !found.usable.is_empty();
-        let too_old = major.is_some_and(|major| major < OLDEST_MAJOR);
-        if !fits && !disposable && !too_old && search.named.is_none() {
+        if !fits && !disposable && search.named.is_none() {
             let order = fetch::Order {
                 cache: &search.cache,
                 path: search.path.as_deref(),
@@ -307,14 +316,7 @@ impl Shared {
     }
 
     fn lock(&self) -> Result<File, Error> {
-        let path = self.place.dir.join("lock");
-        let file = File::options()
-            .create(true)
-            .append(true)
-            .open(&path)
-            .map_err(Error::io("open the lock"))?;
-        file.lock().map_err(Error::io("take the lock"))?;
-        Ok(file)
+        lock::take(&self.place, PATIENCE, self.options.announce)
     }
 
     /// Reaps the server when it ends and, if asked, starts it again.
@@ -343,24 +345,41 @@ impl Shared {
                 if !self.options.keep_alive {
                     return;
                 }
-                match self.bring_up() {
-                    Ok((again, lock)) => {
-                        drop(lock);
-                        if self.released.swap(false, Ordering::AcqRel) {
-                            // The last use ended while we were at it.
-                            let _ = self.release();
-                            return;
-                        }
-                        up = again;
-                    }
-                    Err(error) => {
-                        warn!(%error, "Could not start the private PostgreSQL again");
-                        return;
-                    }
+                match self.bring_back() {
+                    Some(again) => up = again,
+                    None => return,
                 }
                 info!("The private PostgreSQL runs again");
             }
         });
+    }
+
+    /// Brings it up again, however often that fails: a disk that is full may be empty in a while. Nothing if the last use
+    /// ended meanwhile.
+    fn bring_back(&self) -> Option<Up> {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let up = self.bring_up().map(|(up, _lock)| up);
+            if self.released.swap(false, Ordering::AcqRel) {
+                // While we were at it.
+                let _ = self.release();
+                return None;
+            }
+            match up {
+                Ok(up) => return Some(up),
+                Err(error) => {
+                    let error: &dyn std::error::Error = &error;
+                    warn!(
+                        error,
+                        "Could not start the private PostgreSQL again; trying on"
+                    );
+                }
+            }
+            if process::wait_until(pause, || self.released.load(Ordering::Acquire)) {
+                return None;
+            }
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
     }
 
     /// Stops using the cluster, once.

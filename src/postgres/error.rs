@@ -25,6 +25,18 @@ pub enum Error {
         /// Why nothing was fetched, or how each attempt failed.
         fetch: Vec<String>,
     },
+    /// The data were made by a version that is not supported any more.
+    #[error(
+        "the data in {} were made by PostgreSQL {major}, and {OLDEST_MAJOR} or newer is needed\n\
+         Move the directory away to begin with an empty one, or upgrade it with pg_upgrade.",
+        .data.display()
+    )]
+    TooOld {
+        /// The data directory.
+        data: PathBuf,
+        /// The major version that made it.
+        major: u32,
+    },
     /// Root has no user to run Postgres as.
     #[error(
         "PostgreSQL does not run as root, and there is neither a user `postgres` nor a user `nobody` to run it as"
@@ -80,7 +92,7 @@ impl Error {
     pub fn is_unavailable(&self) -> bool {
         matches!(
             self,
-            Self::NotFound(_) | Self::OtherMajor { .. } | Self::NoUser
+            Self::NotFound(_) | Self::OtherMajor { .. } | Self::TooOld { .. } | Self::NoUser
         )
     }
 }

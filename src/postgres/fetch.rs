@@ -9,12 +9,21 @@ mod npm;
 
 use std::ffi::OsStr;
 use std::fs::{self, Permissions};
+use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use crate::process;
 
 /// A file that says that the directory it is in was filled by us, completely.
 pub(crate) const MARK: &str = ".leadmill-fetched";
+/// How long one command may take, on a slow line too.
+const PATIENCE: Duration = Duration::from_secs(600);
+/// The variable that may forbid it.
+const VARIABLE: &str = "LEADMILL_PG_FETCH";
 
 /// Whether binaries may be fetched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,14 +34,22 @@ pub enum Fetch {
     Never,
 }
 
+/// The environment says something of fetching that means nothing.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{VARIABLE}: `{0}` means nothing; say `never` to forbid fetching, or leave it out")]
+pub struct UnknownFetch(String);
+
 impl Fetch {
     /// What `LEADMILL_PG_FETCH` says: `never` forbids it.
-    pub fn from_env() -> Self {
-        let forbidden = std::env::var_os("LEADMILL_PG_FETCH").is_some_and(|value| value == "never");
-        if forbidden {
-            Self::Never
-        } else {
-            Self::Allowed
+    pub fn from_env() -> Result<Self, UnknownFetch> {
+        Self::told(&std::env::var_os(VARIABLE).unwrap_or_default())
+    }
+
+    fn told(value: &OsStr) -> Result<Self, UnknownFetch> {
+        match value {
+            value if value.is_empty() => Ok(Self::Allowed),
+            value if value.eq_ignore_ascii_case("never") => Ok(Self::Never),
+            value => Err(UnknownFetch(value.to_string_lossy().into_owned())),
         }
     }
 }
@@ -137,21 +154,103 @@ impl Drop for Staging {
 
 /// Runs a command to its end; gives what it printed, or the last line of its complaint.
 fn output_of(command: &mut Command) -> Result<String, String> {
+    output_within(PATIENCE, command)
+}
+
+fn output_within(patience: Duration, command: &mut Command) -> Result<String, String> {
     let program = command.get_program().to_string_lossy().into_owned();
-    let output = command
+    let unusable = |error: std::io::Error| match error.kind() {
+        std::io::ErrorKind::NotFound => format!("there is no {program}"),
+        _ => format!("{program} does not run ({error})"),
+    };
+    let until = Instant::now() + patience;
+    let mut child = command
         .stdin(Stdio::null())
-        .output()
-        .map_err(|error| match error.kind() {
-            std::io::ErrorKind::NotFound => format!("there is no {program}"),
-            _ => format!("{program} does not run ({error})"),
-        })?;
-    if output.status.success() {
-        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(unusable)?;
+    let (said, complaint) = (told(child.stdout.take()), told(child.stderr.take()));
+    let mut ended = Ok(None);
+    process::wait_until(patience, || {
+        ended = child.try_wait();
+        !matches!(ended, Ok(None))
+    });
+    // What it has left running may hold its output open.
+    let rest = |told: mpsc::Receiver<Vec<u8>>| {
+        told.recv_timeout(until.saturating_duration_since(Instant::now()))
+    };
+    let (Some(status), Ok(said), Ok(complaint)) =
+        (ended.map_err(unusable)?, rest(said), rest(complaint))
+    else {
+        let _ = child.kill();
+        let _ = child.wait();
+        return Err(format!(
+            "{program} was ended after {} seconds",
+            patience.as_secs()
+        ));
+    };
+    if status.success() {
+        return Ok(String::from_utf8_lossy(&said).into_owned());
     }
-    let complaint = String::from_utf8_lossy(&output.stderr);
+    let complaint = String::from_utf8_lossy(&complaint);
     let last = complaint
         .lines()
         .rfind(|line| !line.trim().is_empty())
         .unwrap_or("no reason given");
     Err(format!("{program} failed ({})", last.trim()))
+}
+
+/// Reads all that a process prints beside whatever else is done.
+fn told(output: Option<impl Read + Send + 'static>) -> mpsc::Receiver<Vec<u8>> {
+    let (sender, receiver) = mpsc::channel();
+    std::thread::spawn(move || {
+        let mut text = Vec::new();
+        if let Some(mut output) = output {
+            let _ = output.read_to_end(&mut text);
+        }
+        // Nobody waits for what came too late.
+        let _ = sender.send(text);
+    });
+    receiver
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_never_forbids_and_nothing_else_is_taken_for_leave() {
+        let told = |value: &str| Fetch::told(OsStr::new(value));
+        assert_eq!(told(""), Ok(Fetch::Allowed));
+        for never in ["never", "Never", "NEVER"] {
+            assert_eq!(told(never), Ok(Fetch::Never), "{never}");
+        }
+        for unknown in ["no", "0", "false", "always", "never "] {
+            let refused = told(unknown).unwrap_err().to_string();
+            assert!(
+                refused.starts_with(&format!("LEADMILL_PG_FETCH: `{unknown}`")),
+                "{refused}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_command_that_does_not_end_is_ended() {
+        let sh = |script: &str, patience: Duration| {
+            output_within(patience, Command::new("/bin/sh").args(["-c", script]))
+        };
+        let long = Duration::from_secs(60);
+        assert_eq!(sh("echo here", long), Ok("here\n".to_owned()));
+        assert_eq!(
+            sh("echo first >&2; echo last >&2; exit 3", long),
+            Err("/bin/sh failed (last)".to_owned())
+        );
+        let large = sh("head -c 1000000 /dev/zero", long);
+        assert_eq!(large.map(|said| said.len()), Ok(1_000_000));
+        let begun = Instant::now();
+        let ended = sh("exec sleep 600", Duration::from_millis(200));
+        assert_eq!(ended, Err("/bin/sh was ended after 0 seconds".to_owned()));
+        assert!(begun.elapsed() < long);
+    }
 }

@@ -59,13 +59,10 @@ fn told_by(place: &Place, pid_file: &Path) -> State {
     }
 }
 
-/// The major version that made the data, if there are any.
+/// The major version that made the data, if there are any; those before 10 had two parts.
 pub(crate) fn major_of_data(data: &Path) -> Option<u32> {
-    fs::read_to_string(data.join("PG_VERSION"))
-        .ok()?
-        .trim()
-        .parse()
-        .ok()
+    let version = fs::read_to_string(data.join("PG_VERSION")).ok()?;
+    version.trim().split('.').next()?.parse().ok()
 }
 
 /// Makes the data directory; one that was half made by a run that was killed does not count.

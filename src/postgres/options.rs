@@ -49,7 +49,8 @@ impl Options {
             dir: dir.into(),
             profile,
             search: Search::system(),
-            fetch: Fetch::from_env(),
+            // What means nothing gives no leave.
+            fetch: Fetch::from_env().unwrap_or(Fetch::Never),
             settings: Vec::new(),
             keep_alive: false,
             until_runner_ends: false,

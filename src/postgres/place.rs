@@ -38,7 +38,9 @@ impl Place {
             // Only if nothing is in it: the directory made above is of no use.
             let _ = fs::remove_dir(&dir);
             create(&instead)?;
-            dir = instead;
+            dir = instead
+                .canonicalize()
+                .map_err(Error::io(format!("find {}", instead.display())))?;
             account = Account::for_data(&dir.join("data"))?;
         }
         let socket = PathBuf::from(format!("/tmp/leadmill-{}-{}", account.uid, digest(&dir)));

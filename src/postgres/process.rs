@@ -30,11 +30,30 @@ pub(crate) fn is_postgres(pid: i32, data: &Path) -> bool {
     if matches!(seen.state, 'Z' | 'X') || !matches!(seen.name.as_str(), "postgres" | "postmaster") {
         return false;
     }
-    // Postgres works in its data directory; not everyone may see that.
+    // Postgres works in its data directory. Not everyone may see that, root in a container included; with which arguments
+    // it was begun is for all to see.
     match std::fs::read_link(format!("/proc/{pid}/cwd")) {
         Ok(cwd) => cwd == data,
-        Err(_) => true,
+        Err(_) => arguments(pid).is_some_and(|arguments| name_data(&arguments, data)),
     }
+}
+
+/// Whether these arguments of a Postgres say that its data are in `data`.
+fn name_data(arguments: &str, data: &Path) -> bool {
+    format!(" {arguments} ").contains(&format!(" -D {} ", data.display()))
+}
+
+/// What `pid` was begun with, with spaces between.
+fn arguments(pid: i32) -> Option<String> {
+    if cfg!(target_os = "linux") {
+        let arguments = std::fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+        return Some(String::from_utf8_lossy(&arguments).replace('\0', " "));
+    }
+    let output = Command::new("ps")
+        .args(["-ww", "-o", "args=", "-p", &pid.to_string()])
+        .output()
+        .ok()?;
+    Some(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
 /// The name of the program that `pid` runs.
@@ -91,4 +110,26 @@ fn look(pid: i32) -> Option<Seen> {
         state: state.chars().next()?,
         name,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_name_the_data_of_one_cluster_only() {
+        let arguments = "/usr/lib/postgresql/17/bin/postgres -D /srv/ours/data -c fsync=off";
+        assert!(name_data(arguments, Path::new("/srv/ours/data")));
+        for other in ["/srv/ours", "/srv/ours/data2", "/ours/data"] {
+            assert!(!name_data(arguments, Path::new(other)), "{other}");
+        }
+        assert!(!name_data("postgres: writer", Path::new("/srv/ours/data")));
+    }
+
+    #[test]
+    fn the_arguments_of_a_process_are_known() {
+        let own = arguments(std::process::id().cast_signed()).unwrap();
+        let program = std::env::args().next().unwrap();
+        assert!(own.starts_with(&program), "{own}");
+    }
 }

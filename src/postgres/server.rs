@@ -7,7 +7,7 @@ use sqlx::error::DatabaseError;
 use sqlx::{Connection, PgConnection, QueryBuilder};
 use url::Url;
 
-use crate::Error;
+use crate::{Error, Profile};
 
 /// How the names of databases made for one test begin; what is left of them may be removed.
 const TEST_PREFIX: &str = "leadmill_test_";
@@ -21,18 +21,17 @@ const TEMPLATE_LOCK: i64 = 0x6c65_6164_6d69_6c6c;
 pub struct Server {
     /// Of the database that is connected to for work on the others.
     url: Url,
-    /// Whether a database is copied file by file: far quicker where nothing is flushed to disk, slower elsewhere.
-    copies_files: bool,
+    profile: Profile,
 }
 
 impl Server {
-    pub(crate) fn new(url: Url, copies_files: bool) -> Self {
-        Self { url, copies_files }
+    pub(crate) fn new(url: Url, profile: Profile) -> Self {
+        Self { url, profile }
     }
 
     /// A server that somebody else runs, by the address of any database on it.
     pub fn from_url(url: &str) -> Result<Self, Error> {
-        Ok(Self::new(Url::parse(url)?, false))
+        Ok(Self::new(Url::parse(url)?, Profile::Durable))
     }
 
     /// The address of `database`.
@@ -78,7 +77,9 @@ impl Server {
         let names_strategies = db
             .server_version_num()
             .is_some_and(|version| version >= 150_000);
-        let strategy = if self.copies_files && names_strategies {
+        // Far quicker where nothing is flushed to disk, slower elsewhere.
+        let copies_files = self.profile == Profile::Test;
+        let strategy = if copies_files && names_strategies {
             " STRATEGY file_copy"
         } else {
             ""

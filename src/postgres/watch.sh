@@ -18,13 +18,22 @@ alive() {
     fi
 }
 
+# Whether $1 is a living Postgres with its data in our directory: a pid found in a file may long belong to something else.
 is_postgres() {
     alive "$1" || return 1
     if [ -d /proc/self ]; then
-        case $stat in *"(postgres)"* | *"(postmaster)"*) return 0 ;; esac
-        return 1
+        case $stat in *"(postgres)"* | *"(postmaster)"*) ;; *) return 1 ;; esac
+        # Where it works is not for everyone to see, root in a container included; with which arguments it was begun is.
+        if cwd=$(readlink "/proc/$1/cwd" 2>/dev/null); then
+            [ "$cwd" = "$dir/data" ] || [ "$cwd" = "$dir/data (deleted)" ]
+            return
+        fi
+        args=$(tr '\0' ' ' 2>/dev/null <"/proc/$1/cmdline")
+    else
+        case $(ps -o comm= -p "$1") in *postgres | *postmaster) ;; *) return 1 ;; esac
+        args=$(ps -ww -o args= -p "$1")
     fi
-    case $(ps -o comm= -p "$1") in *postgres | *postmaster) return 0 ;; esac
+    case " $args " in *" -D $dir/data "*) return 0 ;; esac
     return 1
 }
 

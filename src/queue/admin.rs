@@ -24,7 +24,7 @@ pub use crate::schedule::{
     resume as resume_schedule, run_now as run_schedule,
 };
 pub use crate::store::history::{Partition, partitions};
-pub use act::{Act, Refused, cancel, delete, retry, retry_edited};
+pub use act::{Act, Done, Refused, cancel, delete, retry, retry_edited};
 pub use batches::{
     BatchFilter, BatchListing, BatchRow, CancelledBatch, batch, batches, cancel_batch,
 };
@@ -63,7 +63,7 @@ async fn question(db: &mut PgConnection) -> sqlx::Result<Transaction<'_, Postgre
 }
 
 /// A transaction in which nothing that is done takes longer than ten seconds, waiting for others included.
-async fn deed(db: &mut PgConnection) -> sqlx::Result<Transaction<'_, Postgres>> {
+pub(crate) async fn deed(db: &mut PgConnection) -> sqlx::Result<Transaction<'_, Postgres>> {
     let mut tx = db.begin().await?;
     sqlx::raw_sql(
         "SET LOCAL statement_timeout = '10s'; SET LOCAL plan_cache_mode = force_custom_plan; SET LOCAL jit = off",

@@ -2,6 +2,7 @@
 
 mod edited;
 mod many;
+mod orders;
 
 use axum::http::Method;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -75,6 +76,9 @@ async fn operations_are_refused_to_who_may_not() {
         "batches",
         "dead_letters",
         "schedules",
+        "workers",
+        "failing",
+        "rates",
     ];
     for page in pages {
         let path = format!("{ADMIN}/{page}");
@@ -88,11 +92,15 @@ async fn operations_are_refused_to_who_may_not() {
             );
         }
         // What holds for all orgs is not an org's to see.
-        let whole = matches!(page, "jobs/counts" | "queues" | "limits" | "schedules");
+        let whole = matches!(
+            page,
+            "jobs/counts" | "queues" | "limits" | "schedules" | "workers"
+        );
         let answer = get(&world.app, &path, &of_the_org).await;
         assert_eq!(answer["items"].is_array(), !whole, "{page}: {answer}");
     }
     let acts_on_jobs = [
+        ("/jobs".to_owned(), json!({"kind": "x", "payload": {}})),
         (format!("/jobs/{job}/cancel"), json!({})),
         (format!("/jobs/{job}/retry"), json!({})),
         ("/dead_letters/redrive".to_owned(), json!({"all": true})),

@@ -88,6 +88,26 @@ fn what_dev_cannot_have_is_told_before_a_database_is_looked_for() {
     assert!(said.starts_with(&wanted), "{said}");
 }
 
+#[test]
+fn what_neither_allows_nor_forbids_fetching_is_refused_by_name() {
+    for value in ["no", "0", "false"] {
+        let env = [
+            ("LEADMILL_PG_FETCH", value),
+            ("LEADMILL_PG_BIN", "/nowhere"),
+        ];
+        for command in [&["dev"][..], &["bench", "enqueue"]] {
+            let said = leadmill(command, &env);
+            assert_eq!(
+                said,
+                format!(
+                    "exit 64\nerror: LEADMILL_PG_FETCH: `{value}` means nothing; say `never` to forbid fetching, or leave it out\n"
+                ),
+                "{command:?}"
+            );
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reader_who_has_seen_enough_ends_a_command_well() {
     let world = World::new().await;

@@ -114,12 +114,20 @@ async fn dead_letters_are_grouped_run_again_edited_and_forgotten() {
         mended,
         "--json",
     ]));
-    let mended = mended["retried"].to_string();
+    assert_eq!(mended["done"], "retried");
+    let mended = mended["id"].to_string();
     let shown = run(&["jobs", "show", &mended]);
     assert!(
         shown.contains("2030-03-04T03:00:00Z") && shown.contains("retries     103"),
         "{shown}"
     );
+
+    let cancelled = run(&["jobs", "cancel", &mended, "--json"]);
+    assert_eq!(value(&cancelled)["done"], "cancelled");
+    let gone = value(&run(&["jobs", "delete", &mended, "--json"]));
+    assert_eq!(gone["id"].to_string(), mended);
+    assert_eq!(gone["done"], "deleted");
+    assert!(run(&["jobs", "delete", &mended]).starts_with("exit 64\n"));
 
     dead(&world, 104, "no").await;
     let dry = run(&["dead", "forget", "--all", "--dry-run"]);
@@ -127,6 +135,60 @@ async fn dead_letters_are_grouped_run_again_edited_and_forgotten() {
     let gone = run(&["dead", "forget", "--kind", "refresh_scores", "--json"]);
     assert_eq!(value(&gone), json!({"forgotten": 1}));
     assert_eq!(run(&["dead", "ls"]), "exit 0\nNo dead letters.\n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_cannot_be_kept_is_a_usage_mistake_and_a_database_that_cannot_write_is_not_there()
+ {
+    let world = World::new().await;
+    let env = [
+        ("DATABASE_URL", world.database_url()),
+        ("RUST_LOG", "off"),
+        ("LEADMILL__DATABASE__ACQUIRE_TIMEOUT", "1s"),
+    ];
+    let run = |args: &[&str]| leadmill(args, &env);
+    for (payload, said) in [
+        (r#"{"email": "a\u0000b"}"#.to_owned(), "has a NUL character"),
+        (
+            json!({"email": "a".repeat(1001)}).to_string(),
+            "is longer than 1000 bytes",
+        ),
+    ] {
+        let refused = run(&["enqueue", "send_sign_in_link", &payload]);
+        assert!(
+            refused.starts_with("exit 64\nerror: JSON: ") && refused.contains(said),
+            "{refused}"
+        );
+    }
+
+    // A page of jobs is named as the API names it.
+    let cursor = |at: &str| leadmill::web::cursor::encode(&(at, 1));
+    let page = |at: &str| run(&["jobs", "ls", "--cursor", &cursor(at)]);
+    assert_eq!(page("2030-01-01T00:00:00Z"), "exit 0\nNo such jobs.\n");
+    let far = page("9999-01-01T00:00:00Z");
+    assert!(far.starts_with("exit 64\nerror: --cursor: "), "{far}");
+
+    // What every server does that follows another.
+    sqlx::raw_sql(
+        "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET default_transaction_read_only = on', current_database()); END $$",
+    )
+    .execute(&world.pool)
+    .await
+    .unwrap();
+    let commands: [&[&str]; 4] = [
+        &["migrate"],
+        &["jobs", "retry", "1"],
+        &["dead", "redrive", "--all"],
+        &[
+            "enqueue",
+            "send_sign_in_link",
+            r#"{"email": "mira@rep.test"}"#,
+        ],
+    ];
+    for command in commands {
+        let said = run(command);
+        assert!(said.starts_with("exit 69\nerror: "), "{command:?}: {said}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -165,6 +227,8 @@ async fn batches_are_listed_shown_and_cancelled_and_what_ended_is_counted() {
         run(&["batches", "cancel", "1", "--reason", "not wanted"]),
         "exit 0\n2 jobs are cancelled, 0 run and are asked to stop.\n"
     );
+    let called_off = value(&run(&["batches", "cancel", "2", "--json"]));
+    assert_eq!(called_off, json!({"cancelled": 2, "asked": 0}));
     let shown = value(&run(&["batches", "show", "1", "--json"]));
     assert_eq!(
         (&shown["state"], &shown["cancelled"]),
@@ -183,7 +247,7 @@ async fn batches_are_listed_shown_and_cancelled_and_what_ended_is_counted() {
     assert!(run(&["batches", "show", "99"]).starts_with("exit 64\n"));
 
     let counts = value(&run(&["jobs", "counts", "--json"]));
-    let expected = json!([{"queue": "sweep", "outcome": "cancelled", "last_hour": 2, "last_day": 2, "ever": 2}]);
+    let expected = json!([{"queue": "sweep", "outcome": "cancelled", "last_hour": 4, "last_day": 4, "ever": 4}]);
     assert_eq!(counts, expected);
     assert!(run(&["jobs", "counts"]).contains("cancelled"));
 }

@@ -4,7 +4,7 @@
 
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { mkdtemp, rm } from "node:fs/promises";
+import { chmod, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -29,7 +29,13 @@ Content-Type: application/json
 }`;
 
 const data = await mkdtemp(join(tmpdir(), "leadmill-e2e-"));
-const dev = await start(data, ["--set", "intake.per_ip_per_minute=100000", "--set", "intake.per_ip_burst=10000"]);
+const remove = () => rm(data, { recursive: true, force: true });
+// As root the database belongs to another user: where that one cannot enter it would be kept elsewhere, and stay.
+await chmod(data, 0o755);
+const dev = await start(data, ["--set", "intake.per_ip_per_minute=100000", "--set", "intake.per_ip_burst=10000"]).catch(async (error) => {
+  await remove();
+  throw error;
+});
 const { url, org_id: org, form_token: token, api_key: key } = dev.ready;
 
 async function api(path) {
@@ -104,5 +110,5 @@ try {
   console.log(`${seen} views are clean by axe and fit their window`);
 } finally {
   await dev.stop();
-  await rm(data, { recursive: true, force: true });
+  await remove();
 }

@@ -64,6 +64,14 @@ async fn at_once(world: &World, web: &Router, requests: Vec<Request<Body>>) -> V
     told.map(Option::unwrap).collect()
 }
 
+/// From now on the database keeps no capture of somebody of that name.
+async fn refuse_poison(world: &World) {
+    sqlx::raw_sql("ALTER TABLE intake_events ADD CONSTRAINT healthy CHECK (submission::text NOT LIKE '%poison%')")
+        .execute(&world.pool)
+        .await
+        .unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn captures_of_several_orgs_share_commits_and_each_lands_in_its_own_org() {
     let world = World::new().await;
@@ -109,10 +117,7 @@ async fn captures_of_several_orgs_share_commits_and_each_lands_in_its_own_org() 
 async fn one_that_cannot_be_kept_spoils_no_other() {
     let world = World::new().await;
     let org = org(&world, "active").await;
-    sqlx::raw_sql("ALTER TABLE intake_events ADD CONSTRAINT healthy CHECK (submission::text NOT LIKE '%poison%')")
-        .execute(&world.pool)
-        .await
-        .unwrap();
+    refuse_poison(&world).await;
     let web = web(&world, |_| {});
     let requests = (0..40).map(|number| match number % 10 {
         7 => capture(&of(org, "poison")),
@@ -131,6 +136,26 @@ async fn one_that_cannot_be_kept_spoils_no_other() {
         .await
         .unwrap();
     assert_eq!(jobs, 36);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_that_cannot_be_kept_counts_none_twice_against_the_limit() {
+    let world = World::new().await;
+    let org = org(&world, "active").await;
+    refuse_poison(&world).await;
+    let web = web(&world, |config| config.intake.per_org_per_minute = 20);
+    let requests = (0..20).map(|number| match number {
+        10 => capture(&of(org, "poison")),
+        _ => capture(&of(org, &format!("Doe {number}"))),
+    });
+
+    let answers = at_once(&world, &web, requests.collect()).await;
+
+    for (number, answer) in answers.iter().enumerate() {
+        let expected = if number == 10 { 500 } else { 200 };
+        assert_eq!(answer.status, expected, "{number}");
+    }
+    assert_eq!(inbox(&world, org).await.len(), 19);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -94,6 +94,33 @@ async fn a_cluster_kept_alive_comes_back_by_itself() {
 }
 
 #[tokio::test]
+async fn a_cluster_kept_alive_comes_back_although_it_could_not_for_a_while() {
+    let dir = open_dir();
+    let mut options = options(dir.path(), Profile::Durable);
+    options.keep_alive = true;
+    let cluster = Cluster::start(options).await.unwrap();
+    let killed = cluster.pid().unwrap();
+    // Stands for a full disk: with this it does not start.
+    let settings = dir.path().join("pg/data/postgresql.auto.conf");
+    let good = std::fs::read(&settings).unwrap();
+    std::fs::write(&settings, "no_such_setting = 1\n").unwrap();
+
+    cluster.kill().await.unwrap();
+    let log = dir.path().join("pg/log");
+    until("it could not start", || {
+        std::fs::read_to_string(&log).is_ok_and(|log| log.contains("no_such_setting"))
+    })
+    .await;
+    std::fs::write(&settings, good).unwrap();
+
+    until("the cluster is back", || {
+        cluster.pid().is_some_and(|pid| pid != killed)
+    })
+    .await;
+    cluster.stop().await.unwrap();
+}
+
+#[tokio::test]
 async fn a_pid_file_that_names_something_else_is_no_obstacle() {
     let dir = open_dir();
     Cluster::start(options(dir.path(), Profile::Test))
@@ -181,6 +208,43 @@ async fn a_killed_run_leaves_no_server() {
     assert_eq!(std::fs::read_dir(holders).unwrap().count(), 0);
     let log = std::fs::read_to_string(dir.path().join("pg/log")).unwrap();
     assert!(log.contains("received fast shutdown request"), "{log}");
+}
+
+#[tokio::test]
+async fn the_end_of_a_run_spares_a_foreign_server_that_its_pid_file_names() {
+    if let Some(dir) = std::env::var_os(HOLD) {
+        return hold(options(Path::new(&dir), Profile::Durable)).await;
+    }
+    let (dir, elsewhere) = (open_dir(), open_dir());
+    let foreign = Cluster::start(options(elsewhere.path(), Profile::Durable))
+        .await
+        .unwrap();
+    let mut run = Run::start(
+        "the_end_of_a_run_spares_a_foreign_server_that_its_pid_file_names",
+        dir.path(),
+        None,
+    );
+    let pid = foreign.pid().unwrap();
+    // Which the watcher reads before it looks who uses the cluster.
+    std::fs::write(
+        dir.path().join("pg/data/postmaster.pid"),
+        format!("{pid}\n"),
+    )
+    .unwrap();
+
+    run.child.kill().unwrap();
+    run.child.wait().unwrap();
+
+    until("the watcher is gone", || {
+        !dir.path().join("pg/watcher").exists()
+    })
+    .await;
+    assert_eq!(foreign.pid(), Some(pid));
+    let alive = value(&foreign.url("postgres"), "SELECT 'alive'").await;
+    assert_eq!(alive, "alive");
+    signal("QUIT", run.server.cast_unsigned());
+    until("the server is gone", || !runs(run.server)).await;
+    foreign.stop().await.unwrap();
 }
 
 #[tokio::test]
@@ -385,7 +449,7 @@ async fn a_standby_has_every_commit_when_the_primary_is_killed_and_takes_writes_
     let url = primary.superuser_url("postgres").unwrap();
     durable.dir = dir.path().join("standby");
     let standby = primary.standby(durable).await.unwrap();
-    primary.wait_for_standby(true).await.unwrap();
+    primary.require_standby().await.unwrap();
     sqlx::query("CREATE TABLE kept (n int)")
         .execute(&mut PgConnection::connect(&url).await.unwrap())
         .await

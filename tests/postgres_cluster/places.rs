@@ -66,14 +66,19 @@ async fn unusable_test_data_are_made_anew_and_durable_data_are_not_touched() {
     let start = |profile| Cluster::start(options(dir.path(), profile));
     start(Profile::Test).await.unwrap().stop().await.unwrap();
     let version = dir.path().join("pg/data/PG_VERSION");
-    std::fs::write(&version, "9\n").unwrap();
 
-    let refusal = start(Profile::Durable).await.unwrap_err();
-    assert!(
-        matches!(refusal, Error::OtherMajor { major: 9, .. }),
-        "{refusal}"
-    );
-    assert!(version.exists());
+    for (old, major) in [("9.6\n", 9), ("13\n", 13)] {
+        std::fs::write(&version, old).unwrap();
+        let refusal = start(Profile::Durable).await.unwrap_err();
+        assert!(
+            matches!(refusal, Error::TooOld { major: told, .. } if told == major),
+            "{refusal}"
+        );
+        let said = refusal.to_string();
+        assert!(said.contains("14 or newer is needed"), "{said}");
+        assert!(said.contains("pg_upgrade"), "{said}");
+        assert!(refusal.is_unavailable() && version.exists());
+    }
 
     let cluster = start(Profile::Test).await.unwrap();
     PgConnection::connect(&cluster.url("postgres"))

@@ -1,6 +1,10 @@
 //! `leadmill dev` as a new user meets it, and as scripts use it.
 
+mod named;
+
+use std::fs::Permissions;
 use std::io::{BufRead, BufReader, Read};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
@@ -432,17 +436,27 @@ async fn its_doors_stay_open_until_its_jobs_have_ended() {
 async fn a_directory_that_was_removed_is_begun_anew_wherever_its_database_is() {
     // Closed to the user that runs root's Postgres, so that root's is elsewhere.
     let folder = folder();
+    std::fs::set_permissions(folder.path(), Permissions::from_mode(0o700)).unwrap();
+    let is_root = std::fs::metadata(folder.path()).unwrap().uid() == 0;
     let data = folder.path().join("data");
-    let org = |dev: &Dev| text(&dev.ready(), "org_id");
-    let dev = Dev::start(&data, &["--ready-json"]);
-    let first = org(&dev);
-    assert!(dev.stop().success());
-    let dev = Dev::start(&data, &["--ready-json"]);
-    assert_eq!(org(&dev), first);
-    assert!(dev.stop().success());
+    /// The org that a person is told, and where its database is.
+    fn run(data: &Path) -> (String, PathBuf) {
+        let dev = Dev::start(data, &[]);
+        let told = dev.told();
+        let after = |mark: &str| told.split_once(mark).unwrap().1;
+        let org = after(r#""orgId":""#).split('"').next().unwrap();
+        let kept = after("kept in").lines().next().unwrap().trim();
+        assert!(dev.stop().success());
+        (org.to_owned(), kept.into())
+    }
+    let (first, kept) = run(&data);
+    assert_eq!(kept.starts_with("/var/lib/leadmill-dev"), is_root);
+    assert!(kept.join("data/PG_VERSION").exists(), "{}", kept.display());
+    assert_eq!(run(&data), (first.clone(), kept.clone()));
 
     std::fs::remove_dir_all(&data).unwrap();
-    let dev = Dev::start(&data, &["--ready-json"]);
-    assert_ne!(org(&dev), first);
-    assert!(dev.stop().success());
+    let (anew, same) = run(&data);
+    assert_ne!(anew, first);
+    assert_eq!(same, kept);
+    std::fs::remove_dir_all(kept).unwrap();
 }

@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
-use queue::admin::{self, DeadFilter, EndedRow, Filter, Share};
+use queue::admin::{
+    self, BackfillError, DeadFilter, EndedRow, Filter, ResumeError, RuleError, Scope, Share,
+};
 use queue::enqueue_many;
 use queue::maintenance::Maintenance;
+use queue::schedule::Schedule;
 use sqlx::{Connection, PgConnection, PgPool};
 
 use super::cast::{Act, Stage, registry, until, worker};
@@ -283,5 +286,63 @@ async fn a_question_that_takes_too_long_is_given_up() {
     let cancelled = Err("57014".to_owned());
     assert_eq!(given_up, vec![cancelled; 11]);
     assert!(began.elapsed() < Duration::from_secs(60));
+    held.rollback().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_deed_that_waits_too_long_is_given_up() {
+    let world = World::new().await;
+    let mut held = world.pool.begin().await.unwrap();
+    sqlx::raw_sql("LOCK TABLE queue.rule, queue.schedule, queue.schedule_tick")
+        .execute(&mut *held)
+        .await
+        .unwrap();
+    let nightly = Schedule::doing("nightly", |_, _| Box::pin(async { Ok(()) })).daily_at(3, 0);
+    let to = world.clock.now();
+    let from = to - chrono::TimeDelta::days(1);
+    let db = async || world.pool.acquire().await.unwrap();
+
+    let limit = async {
+        match admin::pause(&mut *db().await, Scope::Queue, "mail").await {
+            Err(RuleError::Database(error)) => Some(error),
+            _ => None,
+        }
+    };
+    let pause = async {
+        admin::pause_schedule(&mut *db().await, "nightly")
+            .await
+            .err()
+    };
+    let resume = async {
+        match admin::resume_schedule(&mut *db().await, "nightly").await {
+            Err(ResumeError::Database(error)) => Some(error),
+            _ => None,
+        }
+    };
+    let run = async {
+        let ran = admin::run_schedule(&mut *db().await, &nightly).await;
+        ran.err()?.downcast::<sqlx::Error>().ok()
+    };
+    let backfill = async {
+        match admin::backfill_schedule(&mut *db().await, &nightly, from, to).await {
+            Err(BackfillError::Database(error)) => Some(error),
+            _ => None,
+        }
+    };
+    let all = async { tokio::join!(limit, pause, resume, run, backfill) };
+    let all = tokio::time::timeout(Duration::from_secs(60), Box::pin(all)).await;
+    let (limit, pause, resume, run, backfill) = all.expect("nothing waits for ever");
+
+    for (deed, error) in [
+        ("limit", limit),
+        ("pause", pause),
+        ("resume", resume),
+        ("run", run),
+        ("backfill", backfill),
+    ] {
+        let error = error.unwrap_or_else(|| panic!("{deed} should be given up"));
+        let code = error.as_database_error().and_then(|error| error.code());
+        assert_eq!(code.as_deref(), Some("57014"), "{deed}");
+    }
     held.rollback().await.unwrap();
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use queue::admin::{self, Act as Did, DeadFilter, Redrive, Redriven, Refused};
+use queue::admin::{self, Act as Did, Counted, DeadFilter, Redrive, Redriven, Refused};
 use queue::{CheckError, Fingerprint, JobId, enqueue, enqueue_many};
 use serde_json::json;
 use sqlx::{PgConnection, PgPool};
@@ -79,7 +79,10 @@ async fn letters_of_one_cause_are_one_group_and_are_run_again_alone() {
         ..DeadFilter::default()
     };
     assert_eq!(groups(&mut db, &filter).await, [three]);
-    assert_eq!(admin::count_dead(&mut db, &filter).await.unwrap(), 2);
+    assert_eq!(
+        admin::count_dead(&mut db, &filter).await.unwrap(),
+        Counted(2)
+    );
     for other in [
         json!({"kind": "other"}),
         json!({"queue": "other"}),
@@ -88,7 +91,10 @@ async fn letters_of_one_cause_are_one_group_and_are_run_again_alone() {
     ] {
         let filter: DeadFilter = serde_json::from_value(other.clone()).unwrap();
         assert_eq!(groups(&mut db, &filter).await, [], "{other}");
-        assert_eq!(admin::count_dead(&mut db, &filter).await.unwrap(), 0);
+        assert_eq!(
+            admin::count_dead(&mut db, &filter).await.unwrap(),
+            Counted(0)
+        );
     }
 
     let done = admin::redrive(&mut db, &filter, Redrive::default()).await;

@@ -1,6 +1,7 @@
 //! What a request asks for in its body; an empty one asks for nothing in particular.
 
 use axum::extract::{FromRequest, Request};
+use domain::normalise::holds_nul;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -10,9 +11,6 @@ use crate::api::json::JsonObject;
 use crate::app::App;
 use crate::commands::Refused;
 use crate::web::problem::Problem;
-
-/// What the database cannot keep, as JSON writes it.
-const NUL: &[u8] = b"\\u0000";
 
 /// Longest reason, in characters.
 const LONGEST: usize = 500;
@@ -47,11 +45,13 @@ impl<T: DeserializeOwned> FromRequest<App> for Asked<T> {
 
     async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
         let body = JsonObject::or_empty(request, app).await?;
-        if body.bytes.windows(NUL.len()).any(|part| part == NUL) {
+        let body = Value::Object(body.object);
+        // Which the database cannot keep.
+        if holds_nul(&body) {
             let why = "Must have no NUL character";
             return Err(Refused::field("body", "invalid", why).into());
         }
-        let read = serde_json::from_value(Value::Object(body.object));
+        let read = serde_json::from_value(body);
         read.map(Self)
             .map_err(|error| Refused::field("body", "invalid", error.to_string()).into())
     }

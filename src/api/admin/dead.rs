@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::{RawQuery, State};
 use chrono::{DateTime, Utc};
 use queue::Fingerprint;
-use queue::admin::{self, DeadFilter, FailureRow, Rate, Redrive, Redriven};
+use queue::admin::{self, Counted, DeadFilter, FailureRow, Rate, Redrive, Redriven};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -80,7 +80,7 @@ struct RunAgain {
     #[serde(flatten)]
     done: Redriven,
     /// How many would have run again, had it not been a dry run.
-    would_retry: Option<u64>,
+    would_retry: Option<Counted>,
 }
 
 /// What removing dead letters did, or would do.
@@ -89,7 +89,7 @@ struct Forgotten {
     /// Letters that are gone.
     forgotten: u64,
     /// How many would have gone, had it not been a dry run.
-    would_forget: Option<u64>,
+    would_forget: Option<Counted>,
 }
 
 /// List dead letters by their cause
@@ -162,7 +162,7 @@ async fn redrive(
     if asked.dry_run {
         let there = narrow_enough(admin::count_dead(&mut tx, &filter).await)?;
         return Ok(Json(RunAgain {
-            would_retry: Some(there.min(asked.limit.unwrap_or(u64::MAX))),
+            would_retry: Some(there.at_most(asked.limit)),
             ..RunAgain::default()
         }));
     }

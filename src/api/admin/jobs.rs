@@ -1,8 +1,9 @@
-//! Jobs: page by page, one whole, run again, called off.
+//! Jobs: page by page, one whole, put into their queues, run again, called off, removed.
 
 use axum::Json;
 use axum::extract::{Path, RawQuery, State};
-use queue::admin::{self, Act, Cursor, EndedRow, Filter, JobDetail, JobRow, Waiting};
+use chrono::{DateTime, Utc};
+use queue::admin::{self, Act, Done, EndedRow, Filter, JobDetail, JobRow, Waiting};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -12,18 +13,18 @@ use utoipa_axum::routes;
 use super::asked::{self, Asked, Reason};
 use crate::api::caller::Caller;
 use crate::app::App;
-use crate::commands::ops::{self, Verb};
+use crate::commands::ops::{self, Enqueued, Order, Verb};
 use crate::commands::query::Parameters;
-use crate::commands::{Refused, narrow_enough};
+use crate::commands::{Refused, instant, narrow_enough};
 use crate::web::cursor::{self, Page};
 use crate::web::problem::Problem;
 use crate::web::secrets::{masked, masked_key};
 
 pub(super) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
-        .routes(routes!(list))
+        .routes(routes!(list, enqueue))
         .routes(routes!(counts))
-        .routes(routes!(show))
+        .routes(routes!(show, delete))
         .routes(routes!(retry))
         .routes(routes!(cancel))
 }
@@ -37,13 +38,22 @@ struct Job {
     waiting: Waiting,
 }
 
-/// What was done to a job.
-#[derive(Debug, Serialize, ToSchema)]
-struct Done {
-    /// The job; one that runs again has a new id.
-    id: i64,
-    /// `retried`, `hastened`, `cancelled` or `cancelling`: it runs and is asked to stop.
-    done: &'static str,
+/// A job to be put into its queue.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct NewJob {
+    /// Its kind, such as `score_lead`.
+    kind: String,
+    /// Its payload, which is checked first.
+    #[schema(value_type = Object)]
+    payload: Value,
+    /// Not before this instant.
+    at: Option<DateTime<Utc>>,
+    /// How long to wait before it may run, such as `30s`, `10m` or `12h`; ten years at most.
+    #[serde(rename = "in")]
+    after: Option<String>,
+    /// Lower goes first; the kind's own without it.
+    priority: Option<i16>,
 }
 
 /// How a job runs again.
@@ -84,7 +94,7 @@ async fn list(
     let sight = caller.may_look_after()?;
     let mut given = Parameters::parse(query.as_deref().unwrap_or_default());
     let org = given.parsed("org", "the id of an org");
-    let after = given.moment().map(|(at, id)| Cursor { at, id });
+    let after = given.job();
     let filter = Filter {
         finished: given.flag("finished"),
         queue: given.text("queue"),
@@ -101,8 +111,53 @@ async fn list(
     let found = narrow_enough(admin::list(&mut tx, &filter, after).await)?;
     Ok(Json(Page {
         items: found.items,
-        next: found.next.map(|next| cursor::encode(&(next.at, next.id))),
+        next: found.next.map(|next| cursor::encode(&next)),
     }))
+}
+
+/// Put a job into its queue
+///
+/// As if the program had left it itself: a live job that does the same is left alone and named instead. Of a key that does
+/// not run the platform the job must be of its org.
+#[utoipa::path(
+    post, path = "/api/v1/admin/jobs", operation_id = "enqueue_job", tag = "admin", request_body = NewJob,
+    responses(
+        (status = 200, body = Enqueued),
+        (status = "default", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+async fn enqueue(
+    State(app): State<App>,
+    caller: Caller,
+    Asked(given): Asked<NewJob>,
+) -> Result<Json<Enqueued>, Problem> {
+    let sight = caller.may_operate()?;
+    let order = given.order()?;
+    let (mut tx, by) = (caller.begin(&app).await?, caller.act(&app));
+    let enqueued = ops::enqueue(&mut tx, &by, sight, order).await?;
+    tx.commit().await.map_err(Refused::from)?;
+    app.wake.notify();
+    Ok(Json(enqueued))
+}
+
+impl NewJob {
+    fn order(self) -> Result<Order, Refused> {
+        if self.at.is_some() && self.after.is_some() {
+            return Err(Refused::field("in", "invalid", "Is either `at` or `in`"));
+        }
+        if self.at.is_some_and(|at| instant::in_reach(at).is_none()) {
+            let why = format!("Must be an instant such as {}", instant::EXAMPLE);
+            return Err(Refused::field("at", "invalid", why));
+        }
+        let after = self.after.as_deref().map(ops::bounded).transpose();
+        Ok(Order {
+            after: after.map_err(|why| Refused::field("in", "invalid", why))?,
+            kind: self.kind,
+            payload: self.payload,
+            at: self.at,
+            priority: self.priority,
+        })
+    }
 }
 
 /// Count jobs that ended
@@ -205,6 +260,25 @@ async fn cancel(
     act(&app, &caller, Verb::Cancel, &id, &given.kept()).await
 }
 
+/// Remove a job for good
+///
+/// Nothing is left of it but the entry in the audit log.
+#[utoipa::path(
+    delete, path = "/api/v1/admin/jobs/{id}", operation_id = "delete_job", tag = "admin", params(("id" = i64, Path)),
+    responses(
+        (status = 200, body = Done),
+        (status = 409, body = Problem, content_type = "application/problem+json", description = "It is running"),
+        (status = "default", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+async fn delete(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<Json<Done>, Problem> {
+    act(&app, &caller, Verb::Delete, &id, &asked::kept(None)).await
+}
+
 async fn act(
     app: &App,
     caller: &Caller,
@@ -224,14 +298,7 @@ async fn act(
 /// Workers hear of it, and the caller what was done.
 fn told(app: &App, id: i64, done: Act) -> Json<Done> {
     app.wake.notify();
-    let (id, done) = match done {
-        Act::Retried(new) => (new, "retried"),
-        Act::Hastened => (id, "hastened"),
-        Act::Cancelled => (id, "cancelled"),
-        Act::Cancelling => (id, "cancelling"),
-        Act::Deleted => (id, "deleted"),
-    };
-    Json(Done { id, done })
+    Json(done.to(id))
 }
 
 fn job_id(text: &str) -> Result<i64, Refused> {

@@ -4,9 +4,9 @@ use queue::admin::{Cursor, FINISHED_STATES, Filter, LIVE_STATES};
 use serde::Serialize;
 use uuid::Uuid;
 
+use crate::commands::Refused;
 use crate::commands::ops::Sight;
 use crate::commands::query::Parameters;
-use crate::commands::{Refused, instant};
 use crate::console::frame::{address, without};
 use crate::console::words::{self, Choice};
 
@@ -63,7 +63,7 @@ impl Asked {
             state,
         };
         let asked = Self {
-            after: given.cursor::<Cursor>(),
+            after: given.job(),
             id: given.parsed("id", "the number of a job"),
             clean,
             filter: Filter {
@@ -72,11 +72,6 @@ impl Asked {
             },
         };
         given.finish()?;
-        let far = |cursor: &Cursor| instant::in_reach(cursor.at).is_none();
-        if asked.after.as_ref().is_some_and(far) {
-            let message = "Must be the `next` of another page";
-            return Err(Refused::field("cursor", "invalid", message));
-        }
         let checked = asked.filter.check_state();
         checked.map_err(|why| Refused::field("state", "invalid", why))?;
         Ok(asked)

@@ -36,6 +36,14 @@ pub async fn find_by_slug(db: &mut PgConnection, slug: &str) -> sqlx::Result<Opt
     .await
 }
 
+/// The short name of an org that is not called `slug`, if there is any; asked as the platform.
+pub async fn find_other(db: &mut PgConnection, slug: &str) -> sqlx::Result<Option<String>> {
+    sqlx::query_scalar("SELECT slug FROM orgs WHERE slug <> $1 ORDER BY slug LIMIT 1")
+        .bind(slug)
+        .fetch_optional(db)
+        .await
+}
+
 /// Keeps others who would make the org of this short name waiting until the transaction ends.
 pub async fn lock_slug(db: &mut PgConnection, slug: &str) -> sqlx::Result<()> {
     sqlx::query("SELECT pg_advisory_xact_lock(hashtextextended('org ' || $1, 0))")

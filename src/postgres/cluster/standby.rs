@@ -90,15 +90,12 @@ impl Cluster {
         Self::start(options).await
     }
 
-    /// Makes each commit wait for a standby (or, with `false`, for none), and waits until one keeps pace.
-    pub async fn wait_for_standby(&self, wait: bool) -> Result<(), Error> {
+    /// Makes each commit wait for a standby, and waits until one keeps pace.
+    pub async fn require_standby(&self) -> Result<(), Error> {
         let mut db = self.superuser().await?;
-        let set = if wait {
-            "ALTER SYSTEM SET synchronous_standby_names = '*'"
-        } else {
-            "ALTER SYSTEM SET synchronous_standby_names = ''"
-        };
-        sqlx::query(set).execute(&mut db).await?;
+        sqlx::query("ALTER SYSTEM SET synchronous_standby_names = '*'")
+            .execute(&mut db)
+            .await?;
         sqlx::query("SELECT pg_reload_conf()")
             .execute(&mut db)
             .await?;
@@ -109,7 +106,7 @@ impl Cluster {
             )
             .fetch_one(&mut db)
             .await?;
-            if follows || !wait {
+            if follows {
                 db.close().await?;
                 return Ok(());
             }

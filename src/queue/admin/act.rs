@@ -24,6 +24,30 @@ pub enum Act {
     Deleted,
 }
 
+/// What was done to a job, as programs are told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Done {
+    /// The job; one that runs again has a new id.
+    pub id: i64,
+    /// `retried`, `hastened`, `cancelled`, `deleted` or `cancelling`: it runs and is asked to stop.
+    pub done: &'static str,
+}
+
+impl Act {
+    /// As it is told of the job that was `asked` for.
+    pub fn to(self, asked: i64) -> Done {
+        let (id, done) = match self {
+            Self::Retried(new) => (new, "retried"),
+            Self::Hastened => (asked, "hastened"),
+            Self::Cancelled => (asked, "cancelled"),
+            Self::Cancelling => (asked, "cancelling"),
+            Self::Deleted => (asked, "deleted"),
+        };
+        Done { id, done }
+    }
+}
+
 /// Why it was not done.
 #[derive(Debug, thiserror::Error)]
 pub enum Refused {

@@ -128,17 +128,21 @@ pub async fn dead(db: &mut PgConnection, filter: &DeadFilter) -> sqlx::Result<Ve
     Ok(groups)
 }
 
-/// How many dead letters a filter means.
-pub async fn count_dead(db: &mut PgConnection, filter: &DeadFilter) -> sqlx::Result<u64> {
+/// How many dead letters a filter means, as far as is counted.
+pub async fn count_dead(db: &mut PgConnection, filter: &DeadFilter) -> sqlx::Result<Counted> {
     let mut tx = question(db).await?;
-    let count: i64 = sqlx::query_scalar(
+    sqlx::query_scalar(
         r#"
         SELECT count(*)
-        FROM queue.job_history
-        WHERE outcome = 'discarded' AND ($1::text IS NULL OR kind = $1)
-            AND ($2::bigint IS NULL OR fingerprint = $2) AND ($3::text IS NULL OR queue = $3)
-            AND ($4::uuid IS NULL OR lane = $4) AND ($5::timestamptz IS NULL OR finished_at >= $5)
-            AND ($6::timestamptz IS NULL OR finished_at <= $6)
+        FROM (
+            SELECT
+            FROM queue.job_history
+            WHERE outcome = 'discarded' AND ($1::text IS NULL OR kind = $1)
+                AND ($2::bigint IS NULL OR fingerprint = $2) AND ($3::text IS NULL OR queue = $3)
+                AND ($4::uuid IS NULL OR lane = $4) AND ($5::timestamptz IS NULL OR finished_at >= $5)
+                AND ($6::timestamptz IS NULL OR finished_at <= $6)
+            LIMIT $7
+        ) letters
         "#,
     )
     .bind(&filter.kind)
@@ -147,9 +151,9 @@ pub async fn count_dead(db: &mut PgConnection, filter: &DeadFilter) -> sqlx::Res
     .bind(filter.lane)
     .bind(filter.since)
     .bind(filter.until)
+    .bind(COUNTED_TO + 1)
     .fetch_one(&mut *tx)
-    .await?;
-    Ok(count.unsigned_abs())
+    .await
 }
 
 /// Runs dead letters again, the oldest first, each under a new id and from the progress that it had noted. Those that die

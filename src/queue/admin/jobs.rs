@@ -52,12 +52,27 @@ impl Filter {
 }
 
 /// Where a page ends and the next one starts.
+///
+/// Written as the two of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "(DateTime<Utc>, i64)", into = "(DateTime<Utc>, i64)")]
 pub struct Cursor {
     /// When the last job of the page was made, or finished.
     pub at: DateTime<Utc>,
     /// Its id.
     pub id: i64,
+}
+
+impl From<(DateTime<Utc>, i64)> for Cursor {
+    fn from((at, id): (DateTime<Utc>, i64)) -> Self {
+        Self { at, id }
+    }
+}
+
+impl From<Cursor> for (DateTime<Utc>, i64) {
+    fn from(cursor: Cursor) -> Self {
+        (cursor.at, cursor.id)
+    }
 }
 
 /// A page of jobs, newest first: those made last, of dead letters those that died last.

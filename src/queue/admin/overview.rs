@@ -14,6 +14,14 @@ use super::{COUNTED_TO, question};
 #[sqlx(transparent)]
 pub struct Counted(pub i64);
 
+impl Counted {
+    /// As many of them as somebody asked for at most.
+    pub fn at_most(self, most: Option<u64>) -> Self {
+        let most = most.map_or(i64::MAX, |most| i64::try_from(most).unwrap_or(i64::MAX));
+        Self(self.0.min(most))
+    }
+}
+
 impl Display for Counted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
@@ -126,6 +134,7 @@ pub struct Share<'a> {
 
 /// What came in and went out in one minute.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, sqlx::FromRow)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct MinuteRow {
     /// The minute.
     pub minute: DateTime<Utc>,
@@ -216,6 +225,7 @@ const OF_A_LANE: &str = r#"
 
 /// Live jobs that failed and are tried again, of one cause.
 #[derive(Debug, Clone, Serialize, sqlx::FromRow)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct FailingRow {
     /// The kind of job.
     pub kind: String,
@@ -264,6 +274,7 @@ pub async fn failing(db: &mut PgConnection, share: Share<'_>) -> sqlx::Result<Ve
 
 /// A process that works, or did so within the hour.
 #[derive(Debug, Clone, Serialize, sqlx::FromRow)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct NodeRow {
     /// Its id, one a start.
     pub id: i64,

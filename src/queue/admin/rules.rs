@@ -1,9 +1,9 @@
 //! Pause, limit, slow down, and let go again.
 
 use chrono::{DateTime, Utc};
-use sqlx::{Connection, PgConnection};
+use sqlx::PgConnection;
 
-use super::question;
+use super::{deed, question};
 use crate::rule::{Limits, LimitsChange, LimitsError, Rate, Rule, Scope};
 use crate::store::CHANNEL;
 
@@ -93,7 +93,7 @@ pub async fn change_rule(
     };
     // The database is not asked about what can be no name.
     Limits::default().check(scope, &name)?;
-    let mut tx = db.begin().await?;
+    let mut tx = deed(db).await?;
     sqlx::query("SELECT pg_advisory_xact_lock(hashtextextended($1 || ' ' || $2, 0))")
         .bind(scope)
         .bind(&name)

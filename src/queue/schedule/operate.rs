@@ -2,10 +2,11 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
-use sqlx::{Connection, PgConnection};
+use sqlx::PgConnection;
 
 use super::ledger::{self, Cause};
 use super::{Cadence, Schedule, ScheduleError, UnknownCadence};
+use crate::admin::deed;
 use crate::maintenance::TICKS_KEPT;
 
 /// A schedule as people see it.
@@ -73,7 +74,10 @@ const SHOWN: &str = "%Y-%m-%d %H:%M %Z";
 
 /// Lets no tick fire until it is resumed; false if there is no such schedule.
 pub async fn pause(db: &mut PgConnection, name: &str) -> sqlx::Result<bool> {
-    ledger::set_paused(db, name, true).await
+    let mut tx = deed(db).await?;
+    let known = ledger::set_paused(&mut tx, name, true).await?;
+    tx.commit().await?;
+    Ok(known)
 }
 
 /// Why a schedule could not be resumed.
@@ -89,7 +93,7 @@ pub enum ResumeError {
 
 /// Lets ticks fire again, from the next one on; false if there is no such schedule.
 pub async fn resume(db: &mut PgConnection, name: &str) -> Result<bool, ResumeError> {
-    let mut tx = db.begin().await?;
+    let mut tx = deed(db).await?;
     let Some(row) = ledger::lock(&mut tx, name).await? else {
         return Ok(false);
     };
@@ -120,7 +124,7 @@ pub async fn forget(
     name: &str,
     this: &[Schedule],
 ) -> Result<bool, ForgetError> {
-    let mut tx = db.begin().await?;
+    let mut tx = deed(db).await?;
     if ledger::lock(&mut tx, name).await?.is_none() {
         return Ok(false);
     }
@@ -136,7 +140,7 @@ pub async fn forget(
 /// Fires once now, whatever the cadence says and also while it is paused, and leaves the plan alone; gives the nominal
 /// time, which is now.
 pub async fn run_now(db: &mut PgConnection, schedule: &Schedule) -> anyhow::Result<DateTime<Utc>> {
-    let mut tx = db.begin().await?;
+    let mut tx = deed(db).await?;
     let now = now(&mut tx).await?;
     if ledger::write_tick(&mut tx, &schedule.name, now, Cause::Asked).await? {
         (schedule.fire)(&mut tx, now).await?;
@@ -211,7 +215,7 @@ pub async fn backfill(
     from: DateTime<Utc>,
     to: DateTime<Utc>,
 ) -> Result<Vec<DateTime<Utc>>, BackfillError> {
-    let mut tx = db.begin().await?;
+    let mut tx = deed(db).await?;
     let mut fired = Vec::new();
     for due in backfill_preview(&mut tx, schedule, from, to).await? {
         if ledger::write_tick(&mut tx, &schedule.name, due, Cause::Backfill).await? {

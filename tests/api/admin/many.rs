@@ -1,9 +1,11 @@
 //! Batches called off, dead letters forgotten, and how many jobs ended.
 
+use domain::id::OrgId;
 use serde_json::{Value, json};
 
 use super::{ADMIN, OPS, audited, get, key, operator, post};
 use crate::harness::World;
+use crate::queue::cast::until;
 
 #[tokio::test]
 async fn a_batch_is_called_off_and_only_ones_own() {
@@ -107,6 +109,79 @@ async fn dead_letters_are_forgotten_by_their_cause_and_counted_before() {
             "{problem}"
         );
     }
+}
+
+/// What the audit log of `org` says of the number of letters.
+async fn letters_audited(world: &World, org: OrgId) -> Vec<Value> {
+    let mut tx = world.db.org(org).await.unwrap();
+    sqlx::query_scalar(
+        "SELECT after -> 'letters' FROM audit_log WHERE entity_type = 'dead_letters' ORDER BY at",
+    )
+    .fetch_all(&mut *tx)
+    .await
+    .unwrap()
+}
+
+#[tokio::test]
+async fn dead_letters_are_counted_to_ten_thousand_and_all_are_forgotten() {
+    let world = World::new().await;
+    let org = world.org().await;
+    let key = operator(&world, org).await;
+    sqlx::raw_sql(
+        "INSERT INTO queue.job_history (id, queue, kind, version, priority, payload, attempt, max_attempts, errors,
+            created_at, finished_at, outcome)
+         SELECT id, 'mail', 'send_mail', 1, 0, '{}', 1, 1, '[]', now(), now() - interval '1 minute', 'discarded'
+         FROM generate_series(1, 10001) id",
+    )
+    .execute(&world.pool)
+    .await
+    .unwrap();
+    let would = async |path: &str, body: Value| post(&world, &key, path, body).await.1;
+    let (redrive, forget) = ("/dead_letters/redrive", "/dead_letters/forget");
+    for (most, told) in [
+        (json!(null), json!("10,000+")),
+        (json!(20_000), json!("10,000+")),
+        (json!(10), json!(10)),
+    ] {
+        let body = json!({"all": true, "limit": most, "dry_run": true});
+        assert_eq!(would(redrive, body).await["would_retry"], told);
+    }
+    let body = json!({"all": true, "dry_run": true});
+    assert_eq!(would(forget, body).await["would_forget"], "10,000+");
+
+    let (status, gone) = post(&world, &key, forget, json!({"all": true})).await;
+
+    assert_eq!((status, &gone["forgotten"]), (200, &json!(10_001)));
+    assert_eq!(letters_audited(&world, org).await, [json!("10,000+")]);
+}
+
+#[tokio::test]
+async fn letters_that_cannot_be_counted_in_time_are_forgotten_all_the_same() {
+    let world = World::new().await;
+    let org = world.org().await;
+    let key = operator(&world, org).await;
+    world.dead_letter(org.uuid(), "550 no such box").await;
+    let mut held = world.pool.begin().await.unwrap();
+    sqlx::raw_sql("LOCK TABLE queue.job_history")
+        .execute(&mut *held)
+        .await
+        .unwrap();
+
+    let forget = post(&world, &key, "/dead_letters/forget", json!({"all": true}));
+    let release = async {
+        // Counting was given up, and removing waits.
+        until(
+            &world.pool,
+            "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'
+                AND query LIKE '%DELETE FROM queue.job_history%')",
+        )
+        .await;
+        held.rollback().await.unwrap();
+    };
+    let ((status, gone), ()) = tokio::join!(forget, release);
+
+    assert_eq!((status, &gone["forgotten"]), (200, &json!(1)), "{gone}");
+    assert_eq!(letters_audited(&world, org).await, [Value::Null]);
 }
 
 #[tokio::test]
