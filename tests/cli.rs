@@ -1,5 +1,6 @@
 //! The command line: what it says, and the exit code that says it to scripts.
 
+mod founding;
 mod schedules;
 mod starts;
 mod together;

@@ -1,7 +1,7 @@
 //! Real processes of `leadmill`: how they start, say that they are ready, survive an outage and stop.
 
 mod chaos;
-mod dev;
+pub(crate) mod dev;
 mod old_server;
 pub(crate) mod proxy;
 mod serve;
