@@ -135,6 +135,30 @@ fn the_settings_in_force_are_shown_without_secrets() {
 }
 
 #[test]
+fn links_in_mails_that_lead_to_this_machine_alone_are_told() {
+    let said = |public_url: &str, smtp: &str| {
+        let env = [
+            ("LEADMILL__HTTP__PUBLIC_URL", public_url),
+            ("SMTP_URL", smtp),
+        ];
+        let said = leadmill(&["check"], &env);
+        assert!(said.starts_with("exit 0\n"), "{said}");
+        said.contains("this machine alone; set http.public_url to the address that people use")
+    };
+    let smtp = "smtp://mail.example";
+    for here in [
+        "http://127.0.0.1:8080",
+        "http://localhost:8080",
+        "http://[::1]",
+        "http://0.0.0.0",
+    ] {
+        assert!(said(here, smtp), "{here}");
+    }
+    assert!(!said("https://leads.example.com", smtp));
+    assert!(!said("http://127.0.0.1:8080", ""), "no mail is sent");
+}
+
+#[test]
 fn a_database_that_is_not_named_or_not_there_is_told_apart() {
     assert_snapshot!("database_unnamed", leadmill(&["migrate"], &[]));
     let env = [("DATABASE_URL", "postgres://nobody@127.0.0.1:1/nothing")];
