@@ -105,6 +105,11 @@ impl Process {
         self.child.try_wait().unwrap().is_none()
     }
 
+    /// Its number.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Send it a signal by its number.
     pub(crate) fn signal(&self, name: &str) {
         let sent = Command::new("kill")
