@@ -1,6 +1,7 @@
 //! The command line: what it says, and the exit code that says it to scripts.
 
 mod founding;
+mod limits;
 mod schedules;
 mod starts;
 mod together;
