@@ -2,6 +2,7 @@
 
 mod addresses;
 mod admin;
+mod deleted;
 mod hostile;
 mod keys;
 mod leads;

@@ -3,6 +3,7 @@
 mod bell;
 mod called_off;
 mod closing;
+mod deleted;
 mod door;
 mod followed;
 mod held;
