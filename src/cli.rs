@@ -22,6 +22,7 @@ mod members;
 mod migrate;
 mod openapi;
 mod orgs;
+mod providers;
 mod queues;
 mod say;
 mod schedules;
@@ -124,6 +125,8 @@ enum Command {
     Keys(keys::Args),
     /// Make a form that visitors of a site fill in
     Forms(forms::Args),
+    /// Say whom an organisation asks about its leads
+    Providers(providers::Args),
     /// Look at jobs, run them again, cancel them
     Jobs(jobs::Args),
     /// Look at dead letters by their cause, run them again, forget them
@@ -184,6 +187,9 @@ fn run(cli: Cli) -> Result<(), Failure> {
             Command::Members(args) => members::run(args, settings_with_database(&sources)?).await,
             Command::Keys(args) => keys::run(args, settings_with_database(&sources)?).await,
             Command::Forms(args) => forms::run(args, settings_with_database(&sources)?).await,
+            Command::Providers(args) => {
+                providers::run(args, settings_with_database(&sources)?).await
+            }
             Command::Jobs(args) => jobs::run(args, settings_with_database(&sources)?).await,
             Command::Dead(args) => dead::run(args, settings_with_database(&sources)?).await,
             Command::Batches(args) => batches::run(args, settings_with_database(&sources)?).await,

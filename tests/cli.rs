@@ -2,6 +2,7 @@
 
 mod founding;
 mod limits;
+mod providers;
 mod schedules;
 mod starts;
 mod together;
@@ -29,6 +30,12 @@ fn leadmill(args: &[&str], env: &[(&str, &str)]) -> String {
         String::from_utf8(output.stdout).unwrap(),
         String::from_utf8(output.stderr).unwrap(),
     )
+}
+
+/// The JSON of a command that went well.
+fn value(said: &str) -> serde_json::Value {
+    let json = said.strip_prefix("exit 0\n");
+    serde_json::from_str(json.unwrap_or_else(|| panic!("{said}"))).unwrap()
 }
 
 /// Every subcommand of a command, from the program's own list.

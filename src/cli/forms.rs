@@ -10,7 +10,7 @@ use domain::store::scope::enter_org;
 use serde_json::json;
 
 use super::listing::{Format, moment, or_dash};
-use super::orgs::{name, named, platform};
+use super::orgs::{Subject, name, named, platform};
 use super::{Failure, say};
 use crate::config::Config;
 
@@ -35,12 +35,6 @@ enum Command {
     ///
     /// It asks for first and last name, e-mail, company and a message.
     Create(Create),
-}
-
-#[derive(Debug, clap::Args)]
-struct Subject {
-    /// The organisation, by its short name or its id
-    org: String,
 }
 
 #[derive(Debug, clap::Args)]

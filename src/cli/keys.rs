@@ -13,7 +13,7 @@ use serde_json::json;
 use sqlx::PgConnection;
 
 use super::listing::{Format, moment, or_dash};
-use super::orgs::{name, named, platform};
+use super::orgs::{Subject, name, named, platform};
 use super::{Failure, say};
 use crate::config::Config;
 use crate::web::api_key::NewKey;
@@ -42,12 +42,6 @@ enum Command {
     Create(Create),
     /// Let a key open nothing any more
     Revoke(Revoke),
-}
-
-#[derive(Debug, clap::Args)]
-struct Subject {
-    /// The organisation, by its short name or its id
-    org: String,
 }
 
 #[derive(Debug, clap::Args)]

@@ -12,7 +12,7 @@ use jobs::Links;
 use serde_json::json;
 
 use super::listing::{Format, moment};
-use super::orgs::{name, named, platform};
+use super::orgs::{Subject, name, named, platform};
 use super::{Failure, say};
 use crate::config::Config;
 
@@ -37,12 +37,6 @@ enum Command {
     ///
     /// Who is in already gets this name and role. The link is good for 15 minutes. Later ones come by mail, from the sign-in page. Members take turns at new leads.
     Add(Add),
-}
-
-#[derive(Debug, clap::Args)]
-struct Subject {
-    /// The organisation, by its short name or its id
-    org: String,
 }
 
 #[derive(Debug, clap::Args)]

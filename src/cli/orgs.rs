@@ -65,6 +65,13 @@ struct Create {
     assign: String,
 }
 
+/// Whose matter it is.
+#[derive(Debug, clap::Args)]
+pub(super) struct Subject {
+    /// The organisation, by its short name or its id
+    pub(super) org: String,
+}
+
 /// What is never given to anybody by itself.
 const NEVER: &str = "never";
 

@@ -7,16 +7,10 @@ use reqwest::{Client, StatusCode, redirect};
 use serde_json::{Value, json};
 use sqlx::PgPool;
 
-use super::leadmill;
+use super::{leadmill, value};
 use crate::harness::{World, server};
 use crate::processes::Process;
 use crate::processes::dev::until;
-
-/// The JSON of a command that went well.
-fn value(said: &str) -> Value {
-    let json = said.strip_prefix("exit 0\n");
-    serde_json::from_str(json.unwrap_or_else(|| panic!("{said}"))).unwrap()
-}
 
 fn text(value: &Value, name: &str) -> String {
     value[name]

@@ -1,16 +1,10 @@
 //! Limits from the command line: listed, set, paused, resumed, taken away.
 
-use serde_json::{Value, json};
+use serde_json::json;
 use uuid::Uuid;
 
-use super::leadmill;
+use super::{leadmill, value};
 use crate::harness::World;
-
-/// The JSON of a command that went well.
-fn value(said: &str) -> Value {
-    let json = said.strip_prefix("exit 0\n");
-    serde_json::from_str(json.unwrap_or_else(|| panic!("{said}"))).unwrap()
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn limits_are_set_listed_and_taken_away() {
