@@ -3,6 +3,7 @@
 mod bell;
 mod called_off;
 mod closing;
+mod columns;
 mod deleted;
 mod door;
 mod followed;
@@ -11,7 +12,6 @@ mod leads;
 mod lengths;
 mod live;
 pub(crate) mod ops;
-mod row;
 
 use axum::body::Body;
 use axum::http::{Method, Request, Response, StatusCode, header};

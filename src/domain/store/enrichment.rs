@@ -41,6 +41,50 @@ pub async fn providers(db: &mut PgConnection, org: OrgId) -> sqlx::Result<Vec<Pr
     .await
 }
 
+/// Until when a provider is left alone, also one that is not the org's own.
+pub async fn paused_until(
+    db: &mut PgConnection,
+    org: OrgId,
+    key: &str,
+) -> sqlx::Result<Option<Timestamp>> {
+    let found: Option<Option<Timestamp>> = sqlx::query_scalar(
+        "SELECT paused_until FROM enrichment_providers WHERE org_id = $1 AND key = $2",
+    )
+    .bind(org)
+    .bind(key)
+    .fetch_optional(db)
+    .await?;
+    Ok(found.flatten())
+}
+
+/// Leaves a provider alone until `until`; a longer pause stays. One that is not the org's own gets a row that only says
+/// so and is never asked by it.
+pub async fn pause(
+    db: &mut PgConnection,
+    org: OrgId,
+    key: &str,
+    until: Timestamp,
+    why: &str,
+) -> sqlx::Result<()> {
+    sqlx::query(
+        r#"
+        INSERT INTO enrichment_providers AS provider (id, org_id, key, is_enabled, config, paused_until, pause_reason)
+        VALUES ($1, $2, $3, false, '{}', $4, $5)
+        ON CONFLICT (org_id, key) DO UPDATE
+            SET paused_until = greatest(provider.paused_until, excluded.paused_until),
+                pause_reason = excluded.pause_reason
+        "#,
+    )
+    .bind(EnrichmentProviderId::new())
+    .bind(org)
+    .bind(key)
+    .bind(until)
+    .bind(why)
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
 /// A provider about to be asked for an org.
 #[derive(Debug, Clone)]
 pub struct NewProvider<'a> {
@@ -131,50 +175,6 @@ pub async fn list(db: &mut PgConnection, org: OrgId) -> sqlx::Result<Vec<ListedP
     .bind(org)
     .fetch_all(db)
     .await
-}
-
-/// Until when a provider is left alone, also one that is not the org's own.
-pub async fn paused_until(
-    db: &mut PgConnection,
-    org: OrgId,
-    key: &str,
-) -> sqlx::Result<Option<Timestamp>> {
-    let found: Option<Option<Timestamp>> = sqlx::query_scalar(
-        "SELECT paused_until FROM enrichment_providers WHERE org_id = $1 AND key = $2",
-    )
-    .bind(org)
-    .bind(key)
-    .fetch_optional(db)
-    .await?;
-    Ok(found.flatten())
-}
-
-/// Leaves a provider alone until `until`; a longer pause stays. One that is not the org's own gets a row that only says
-/// so and is never asked by it.
-pub async fn pause(
-    db: &mut PgConnection,
-    org: OrgId,
-    key: &str,
-    until: Timestamp,
-    why: &str,
-) -> sqlx::Result<()> {
-    sqlx::query(
-        r#"
-        INSERT INTO enrichment_providers AS provider (id, org_id, key, is_enabled, config, paused_until, pause_reason)
-        VALUES ($1, $2, $3, false, '{}', $4, $5)
-        ON CONFLICT (org_id, key) DO UPDATE
-            SET paused_until = greatest(provider.paused_until, excluded.paused_until),
-                pause_reason = excluded.pause_reason
-        "#,
-    )
-    .bind(EnrichmentProviderId::new())
-    .bind(org)
-    .bind(key)
-    .bind(until)
-    .bind(why)
-    .execute(db)
-    .await?;
-    Ok(())
 }
 
 text_enum! {
