@@ -156,9 +156,9 @@ mod tests {
         let target = ProgressDrawTarget::term_like(Box::new(screen.clone()));
         let progress = Progress::on(target, false, "enqueue", 2_000);
         progress.more(500);
-        progress.bar.tick();
+        progress.bar.force_draw();
         progress.at(2_000);
-        progress.bar.tick();
+        progress.bar.force_draw();
         drop(progress);
 
         let shown = screen.shown();
