@@ -13,11 +13,16 @@ mod dead;
 mod dev;
 mod enqueue;
 mod failure;
+mod forms;
 mod jobs;
+mod keys;
 mod limits;
 mod listing;
+mod members;
 mod migrate;
 mod openapi;
+mod orgs;
+mod providers;
 mod queues;
 mod say;
 mod schedules;
@@ -112,6 +117,16 @@ enum Command {
     Migrate(migrate::Args),
     /// Look for mistakes in settings and templates and name them all
     Check(check::Args),
+    /// Make organisations, which take leads from then on
+    Orgs(orgs::Args),
+    /// Take people into an organisation and hand out sign-in links
+    Members(members::Args),
+    /// Hand out keys to programs, and take them back
+    Keys(keys::Args),
+    /// Make a form that visitors of a site fill in
+    Forms(forms::Args),
+    /// Say whom an organisation asks about its leads
+    Providers(providers::Args),
     /// Look at jobs, run them again, cancel them
     Jobs(jobs::Args),
     /// Look at dead letters by their cause, run them again, forget them
@@ -168,6 +183,13 @@ fn run(cli: Cli) -> Result<(), Failure> {
             Command::Work(args) => work::run(&args, prepared(prepare::work(&sources))?).await,
             Command::Migrate(args) => migrate::run(&args, settings_with_database(&sources)?).await,
             Command::Check(args) => check::run(&args, &sources).await,
+            Command::Orgs(args) => orgs::run(args, settings_with_database(&sources)?).await,
+            Command::Members(args) => members::run(args, settings_with_database(&sources)?).await,
+            Command::Keys(args) => keys::run(args, settings_with_database(&sources)?).await,
+            Command::Forms(args) => forms::run(args, settings_with_database(&sources)?).await,
+            Command::Providers(args) => {
+                providers::run(args, settings_with_database(&sources)?).await
+            }
             Command::Jobs(args) => jobs::run(args, settings_with_database(&sources)?).await,
             Command::Dead(args) => dead::run(args, settings_with_database(&sources)?).await,
             Command::Batches(args) => batches::run(args, settings_with_database(&sources)?).await,

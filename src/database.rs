@@ -24,6 +24,8 @@ pub static MIGRATOR: Migrator = sqlx::migrate!("./migrations");
 
 /// How long a transaction may sit idle before the server ends it: an idle one holds back the clean-up of every table.
 const IDLE_IN_TRANSACTION: Duration = Duration::from_secs(60);
+/// The server's code for what a role may not do.
+const FORBIDDEN: &str = "42501";
 /// How long the database may take to show that it is there.
 const READINESS: Duration = Duration::from_secs(2);
 
@@ -59,6 +61,22 @@ pub enum DatabaseError {
         "migration {0} of the database is not the one in this program; they come from different code"
     )]
     Different(String),
+    /// The role may not do what a migration does.
+    #[error(
+        "the role {role} may not do what a migration needs: {said}\n  \
+         Let somebody who may do so run this, then migrate again (or make {role} the owner of the database):\n    \
+         ALTER ROLE \"{role}\" CREATEROLE;\n    \
+         GRANT CREATE ON DATABASE \"{database}\" TO \"{role}\";\n    \
+         GRANT CREATE ON SCHEMA public TO \"{role}\"; -- in that database"
+    )]
+    Forbidden {
+        /// Whose address is in `database.url`.
+        role: String,
+        /// The database.
+        database: String,
+        /// What the server said.
+        said: String,
+    },
     /// A migration failed.
     #[error("could not migrate the database")]
     Migrate(#[from] MigrateError),
@@ -112,10 +130,33 @@ pub async fn migrate_telling(
         .await?;
     for (version, name) in &pending {
         tell(name);
-        MIGRATOR.run_to(*version, &mut db).await?;
+        if let Err(error) = MIGRATOR.run_to(*version, &mut db).await {
+            return Err(not_migrated(pool, error).await);
+        }
     }
     db.close().await?;
     Ok(pending.len())
+}
+
+/// What a failed migration is told as: a right that is missing by its mend.
+async fn not_migrated(pool: &PgPool, error: MigrateError) -> DatabaseError {
+    let (MigrateError::Execute(cause) | MigrateError::ExecuteMigration(cause, _)) = &error else {
+        return error.into();
+    };
+    let refused = cause.as_database_error();
+    let Some(refused) = refused.filter(|refused| refused.code().as_deref() == Some(FORBIDDEN))
+    else {
+        return error.into();
+    };
+    let asked = sqlx::query_as("SELECT current_user::text, current_database()::text");
+    match asked.fetch_one(pool).await {
+        Ok((role, database)) => DatabaseError::Forbidden {
+            role,
+            database,
+            said: refused.message().to_owned(),
+        },
+        Err(_) => error.into(),
+    }
 }
 
 /// Refuses a database that has not had all of this program's migrations.

@@ -2,6 +2,7 @@
 
 mod addresses;
 mod admin;
+mod deleted;
 mod hostile;
 mod keys;
 mod leads;
@@ -15,7 +16,8 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{Method, Request, header};
 use domain::id::{LeadId, OrgId, UserId};
-use domain::store::api_keys;
+use domain::key_scope::Scope;
+use domain::store::api_keys::{self, NewApiKey};
 use http_body_util::BodyExt;
 use insta::assert_snapshot;
 use leadmill::api::openapi::description;
@@ -34,19 +36,16 @@ pub(crate) async fn key(
     user: Option<UserId>,
 ) -> String {
     let new = NewKey::generate();
-    let scopes: Vec<String> = scopes.iter().map(|scope| (*scope).to_owned()).collect();
+    let scopes: Vec<Scope> = scopes.iter().map(|scope| scope.parse().unwrap()).collect();
+    let kept = NewApiKey {
+        name: "test",
+        prefix: &new.prefix,
+        secret_hash: &new.secret_hash,
+        scopes: &scopes,
+        acts_as: user,
+    };
     let mut tx = world.db.org(org).await.unwrap();
-    api_keys::insert(
-        &mut tx,
-        org,
-        "test",
-        &new.prefix,
-        &new.secret_hash,
-        &scopes,
-        user,
-    )
-    .await
-    .unwrap();
+    api_keys::insert(&mut tx, org, &kept).await.unwrap();
     tx.commit().await.unwrap();
     new.key
 }

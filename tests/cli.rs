@@ -1,5 +1,8 @@
 //! The command line: what it says, and the exit code that says it to scripts.
 
+mod founding;
+mod limits;
+mod providers;
 mod schedules;
 mod starts;
 mod together;
@@ -27,6 +30,12 @@ fn leadmill(args: &[&str], env: &[(&str, &str)]) -> String {
         String::from_utf8(output.stdout).unwrap(),
         String::from_utf8(output.stderr).unwrap(),
     )
+}
+
+/// The JSON of a command that went well.
+fn value(said: &str) -> serde_json::Value {
+    let json = said.strip_prefix("exit 0\n");
+    serde_json::from_str(json.unwrap_or_else(|| panic!("{said}"))).unwrap()
 }
 
 /// Every subcommand of a command, from the program's own list.
@@ -131,6 +140,30 @@ fn the_settings_in_force_are_shown_without_secrets() {
     let shown = leadmill(&["check", "--show"], &env);
     assert!(!shown.contains("hunter2"), "{shown}");
     assert_snapshot!(shown);
+}
+
+#[test]
+fn links_in_mails_that_lead_to_this_machine_alone_are_told() {
+    let said = |public_url: &str, smtp: &str| {
+        let env = [
+            ("LEADMILL__HTTP__PUBLIC_URL", public_url),
+            ("SMTP_URL", smtp),
+        ];
+        let said = leadmill(&["check"], &env);
+        assert!(said.starts_with("exit 0\n"), "{said}");
+        said.contains("this machine alone; set http.public_url to the address that people use")
+    };
+    let smtp = "smtp://mail.example";
+    for here in [
+        "http://127.0.0.1:8080",
+        "http://localhost:8080",
+        "http://[::1]",
+        "http://0.0.0.0",
+    ] {
+        assert!(said(here, smtp), "{here}");
+    }
+    assert!(!said("https://leads.example.com", smtp));
+    assert!(!said("http://127.0.0.1:8080", ""), "no mail is sent");
 }
 
 #[test]

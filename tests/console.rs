@@ -4,6 +4,8 @@ mod bell;
 mod called_off;
 mod chosen;
 mod closing;
+mod columns;
+mod deleted;
 mod door;
 mod followed;
 mod held;
@@ -48,20 +50,7 @@ impl Answer {
 
     /// The text of the elements, without what is between angle brackets and with single blanks.
     pub(crate) fn words(&self) -> String {
-        let mut words = String::new();
-        let mut inside = false;
-        for letter in self.text.chars() {
-            match letter {
-                '<' => inside = true,
-                '>' => {
-                    inside = false;
-                    words.push(' ');
-                }
-                letter if !inside => words.push(letter),
-                _ => {}
-            }
-        }
-        words.split_whitespace().collect::<Vec<_>>().join(" ")
+        words_of(&self.text)
     }
 
     /// What a hidden or visible field of the page holds; the first of that name.
@@ -71,6 +60,24 @@ impl Answer {
         let rest = rest.split_once("value=\"").unwrap().1;
         rest.split_once('"').unwrap().0.to_owned()
     }
+}
+
+/// The text of elements, without what is between angle brackets and with single blanks.
+fn words_of(html: &str) -> String {
+    let mut words = String::new();
+    let mut inside = false;
+    for letter in html.chars() {
+        match letter {
+            '<' => inside = true,
+            '>' => {
+                inside = false;
+                words.push(' ');
+            }
+            letter if !inside => words.push(letter),
+            _ => {}
+        }
+    }
+    words.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// A browser that is signed in.

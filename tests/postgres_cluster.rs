@@ -3,6 +3,7 @@
 mod fetch;
 mod lifetimes;
 mod places;
+mod rights;
 mod search;
 mod templates;
 mod versions;
@@ -15,14 +16,14 @@ use sqlx::{Connection, PgConnection};
 use tempfile::TempDir;
 
 /// An empty directory that every user can enter.
-fn open_dir() -> TempDir {
+pub(crate) fn open_dir() -> TempDir {
     let dir = tempfile::tempdir().unwrap();
     std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
     dir
 }
 
 /// Options for a cluster in `dir` that fetches nothing.
-fn options(dir: &Path, profile: Profile) -> Options {
+pub(crate) fn options(dir: &Path, profile: Profile) -> Options {
     let announce = |line: &str| {
         let waits = line.starts_with("Waiting for another run");
         assert!(waits, "nothing is to be fetched here: {line}");

@@ -1,7 +1,7 @@
 //! Real processes of `leadmill`: how they start, say that they are ready, survive an outage and stop.
 
 mod chaos;
-mod dev;
+pub(crate) mod dev;
 mod old_server;
 pub(crate) mod proxy;
 mod serve;
@@ -103,6 +103,11 @@ impl Process {
     /// Whether it has not ended.
     pub(crate) fn runs(&mut self) -> bool {
         self.child.try_wait().unwrap().is_none()
+    }
+
+    /// Its number.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Send it a signal by its number.

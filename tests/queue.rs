@@ -21,3 +21,4 @@ mod rules;
 mod schedules;
 mod state_machine;
 mod working;
+mod written;

@@ -6,6 +6,7 @@ use axum::http::request::Parts;
 use chrono::TimeDelta;
 use domain::actor::{Act, Actor, Request};
 use domain::id::{ApiKeyId, OrgId, UserId};
+use domain::key_scope::Scope;
 use domain::member::Member;
 use domain::store::scope::enter_org;
 use domain::store::{Tx, api_keys};
@@ -75,29 +76,40 @@ impl Caller {
 
     /// Whether leads may be looked at.
     pub fn may_read(&self) -> Result<(), Refused> {
-        self.need("leads:read", "This key may not read leads")
+        self.need(Scope::LeadsRead, "This key may not read leads")
     }
 
     /// Whether leads may be changed.
     pub fn may_write(&self) -> Result<(), Refused> {
-        self.need("leads:write", "This key may not change leads")
+        self.need(Scope::LeadsWrite, "This key may not change leads")
+    }
+
+    /// Whether leads may be put out of sight: of those who act for somebody, only who acts for an admin or owner.
+    pub fn may_delete(&self) -> Result<(), Refused> {
+        self.need(Scope::LeadsDelete, "This key may not delete leads")?;
+        if self.member.as_ref().is_none_or(runs_the_org) {
+            Ok(())
+        } else {
+            Err(Refused::Forbidden(
+                "leads are deleted by admins and owners, and this key acts for neither",
+            ))
+        }
     }
 
     /// Whose jobs may be looked at.
     pub fn may_look_after(&self) -> Result<Sight, Refused> {
-        self.need("ops:read", "This key may not look at operations")?;
+        self.need(Scope::OpsRead, "This key may not look at operations")?;
         self.sight()
     }
 
     /// Whose jobs may be run again, called off, held back.
     pub fn may_operate(&self) -> Result<Sight, Refused> {
-        self.need("ops:write", "This key may not operate")?;
+        self.need(Scope::OpsWrite, "This key may not operate")?;
         self.sight()
     }
 
     /// A key sees what the console shows the person it acts for; one of nobody is the org's.
     fn sight(&self) -> Result<Sight, Refused> {
-        let runs_the_org = |member: &Member| member.role.may_administer();
         if !self.operator && !self.member.as_ref().is_none_or(runs_the_org) {
             return Err(Refused::Forbidden(
                 "operations are for admins and owners, and this key acts for neither",
@@ -108,9 +120,8 @@ impl Caller {
         })
     }
 
-    fn need(&self, scope: &str, refusal: &'static str) -> Result<(), Refused> {
-        let has = self.scopes.iter().any(|has| has == scope || has == "admin");
-        if has {
+    fn need(&self, scope: Scope, refusal: &'static str) -> Result<(), Refused> {
+        if scope.is_among(&self.scopes) {
             Ok(())
         } else {
             Err(Refused::Forbidden(refusal))
@@ -129,6 +140,10 @@ impl Caller {
     pub fn act(&self, app: &App) -> Act {
         Act::new(self.org, self.actor, app.clock.now()).with_request(self.request.clone())
     }
+}
+
+fn runs_the_org(member: &Member) -> bool {
+    member.role.may_administer()
 }
 
 fn key_in(headers: &HeaderMap) -> Option<&str> {

@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use domain::command;
 use domain::id::LeadId;
 use domain::lead::Lead;
 use domain::store::{lead_history, lead_pages};
@@ -26,7 +27,7 @@ use crate::web::problem::Problem;
 pub fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(list, create))
-        .routes(routes!(show, change))
+        .routes(routes!(show, change, remove))
         .routes(routes!(timeline))
         .routes(routes!(scores))
 }
@@ -187,6 +188,33 @@ async fn change(
     app.wake.notify();
     app.bells.lead_changed(caller.org, id).await;
     Ok(with_version(lead))
+}
+
+/// Delete a lead
+///
+/// It is out of sight everywhere from then on; its history is kept, and its address may be captured again. Needs the scope
+/// `leads:delete`, and of keys that act for somebody, an admin or owner.
+#[utoipa::path(
+    delete, path = "/api/v1/leads/{id}", operation_id = "delete_lead", tag = "leads", params(("id" = uuid::Uuid, Path)),
+    responses(
+        (status = 204, description = "It is deleted"),
+        (status = 404, body = Problem, content_type = "application/problem+json", description = "There is none, or no more"),
+        (status = "default", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+async fn remove(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<StatusCode, Problem> {
+    caller.may_delete()?;
+    let id = lead_id(&id)?;
+    let mut tx = caller.begin(&app).await?;
+    let deleted = command::soft_delete_lead(&mut tx, &caller.act(&app), id).await;
+    deleted.map_err(Refused::from)?;
+    tx.commit().await.map_err(Refused::from)?;
+    app.bells.lead_changed(caller.org, id).await;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// Show what happened to a lead

@@ -28,6 +28,11 @@ impl Progress {
         } else {
             ProgressDrawTarget::stderr_with_hz(DRAWN_PER_SECOND)
         };
+        Self::on(target, plain, what, total)
+    }
+
+    /// The same where it is to be drawn, or told in lines because nobody sees a bar.
+    fn on(target: ProgressDrawTarget, plain: bool, what: &str, total: usize) -> Self {
         let bar = ProgressBar::with_draw_target(Some(total as u64), target);
         let style = ProgressStyle::with_template("{msg:28} {bar:30} {human_pos} of {human_len}");
         if let Ok(style) = style {
@@ -88,7 +93,85 @@ fn passed(before: u64, now: u64, total: u64) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use std::io;
+    use std::sync::{Arc, Mutex};
+
+    use indicatif::TermLike;
+
     use super::*;
+
+    /// A terminal of one line, and what it showed.
+    #[derive(Debug, Default, Clone)]
+    struct Screen(Arc<Mutex<Vec<String>>>);
+
+    impl Screen {
+        fn put(&self, text: &str) -> io::Result<()> {
+            let mut shown = self.0.lock().unwrap();
+            match shown.last_mut() {
+                Some(line) => line.push_str(text),
+                None => shown.push(text.to_owned()),
+            }
+            Ok(())
+        }
+
+        fn shown(&self) -> Vec<String> {
+            self.0.lock().unwrap().clone()
+        }
+    }
+
+    impl TermLike for Screen {
+        fn width(&self) -> u16 {
+            80
+        }
+        fn move_cursor_up(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+        fn move_cursor_down(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+        fn move_cursor_right(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+        fn move_cursor_left(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+        fn write_line(&self, text: &str) -> io::Result<()> {
+            self.put(text)
+        }
+        fn write_str(&self, text: &str) -> io::Result<()> {
+            self.put(text)
+        }
+        fn clear_line(&self) -> io::Result<()> {
+            self.0.lock().unwrap().push(String::new());
+            Ok(())
+        }
+        fn flush(&self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_terminal_shows_a_bar_that_fills_and_goes_away() {
+        let screen = Screen::default();
+        let target = ProgressDrawTarget::term_like(Box::new(screen.clone()));
+        let progress = Progress::on(target, false, "enqueue", 2_000);
+        progress.more(500);
+        progress.bar.force_draw();
+        progress.at(2_000);
+        progress.bar.force_draw();
+        drop(progress);
+
+        let shown = screen.shown();
+        let bar = |done: &str| {
+            let line = shown.iter().rfind(|line| line.contains(done));
+            let line = line.unwrap_or_else(|| panic!("{done}: {shown:#?}"));
+            assert!(line.starts_with("enqueue"), "{line}");
+            line.matches('█').count()
+        };
+        assert_eq!(bar(" 500 of 2,000"), 7);
+        assert_eq!(bar(" 2,000 of 2,000"), 30);
+        assert_eq!(shown.last().map(|line| line.trim()), Some(""), "it is gone");
+    }
 
     #[test]
     fn each_quarter_is_told_once() {

@@ -25,6 +25,11 @@ pub(super) async fn run(args: &Args, sources: &Sources) -> Result<(), Failure> {
         say::line("The settings and templates are fine.")?;
         if config.mail.url.is_empty() {
             say::line("No mail is sent: mail.url is not set.")?;
+        } else if is_loopback(&config.http.public_url) {
+            say::line(format_args!(
+                "Links in mails lead to {}, which is this machine alone; set http.public_url to the address that people use.",
+                config.http.public_url
+            ))?;
         }
     }
     if args.database {
@@ -34,4 +39,15 @@ pub(super) async fn run(args: &Args, sources: &Sources) -> Result<(), Failure> {
         say::line("The database is there, new enough and migrated.")?;
     }
     Ok(())
+}
+
+/// Whether a web address is one that only this machine reaches.
+fn is_loopback(url: &str) -> bool {
+    let url = url::Url::parse(url);
+    match url.as_ref().ok().and_then(url::Url::host) {
+        Some(url::Host::Ipv4(ip)) => ip.is_loopback() || ip.is_unspecified(),
+        Some(url::Host::Ipv6(ip)) => ip.is_loopback() || ip.is_unspecified(),
+        Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        None => false,
+    }
 }

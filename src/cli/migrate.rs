@@ -40,6 +40,7 @@ impl From<DatabaseError> for Failure {
             DatabaseError::Address => Self::config(format!("database.url: {error}")),
             DatabaseError::Unreachable(_)
             | DatabaseError::TooOld { .. }
+            | DatabaseError::Forbidden { .. }
             | DatabaseError::Behind { .. } => Self::unavailable(error),
             DatabaseError::Different(_) | DatabaseError::Migrate(_) | DatabaseError::Sql(_) => {
                 Self::outage_or_software(&anyhow::Error::new(error))

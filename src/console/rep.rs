@@ -44,6 +44,10 @@ pub(super) fn router() -> Router<App> {
             "/dashboard/crm/leads/{id}/note",
             post(change::note).get(lead::again),
         )
+        .route(
+            "/dashboard/crm/leads/{id}/delete",
+            post(change::delete).get(lead::again),
+        )
         .route("/dashboard/crm/notifications", get(notifications::list))
         .route(
             "/dashboard/crm/notifications/read",

@@ -20,6 +20,17 @@ pub(super) fn may_edit(session: &Session) -> Result<(), Refused> {
     }
 }
 
+/// Lets those go on who may delete leads.
+pub(super) fn may_administer(session: &Session) -> Result<(), Refused> {
+    if session.member.role.may_administer() {
+        Ok(())
+    } else {
+        Err(Refused::Forbidden(
+            "leads are deleted by admins and owners; ask one of yours",
+        ))
+    }
+}
+
 /// Lets those go on who see how the platform works.
 pub(super) fn may_operate(session: &Session) -> Result<(), Refused> {
     if session.may_operate() {

@@ -220,6 +220,7 @@ fn said_of_one(word: &str) -> Option<String> {
         "follow_up" => "The follow-up date is set.".into(),
         "follow_up_none" => "The follow-up date is taken away.".into(),
         "note" => "The note is in the timeline.".into(),
+        "lead_deleted" => "The lead is deleted.".into(),
         "read" => "Marked as read.".into(),
         "retried" => format!("Running {jobs} again."),
         "hastened" => format!("Running {jobs} now."),

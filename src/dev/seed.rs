@@ -4,14 +4,17 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use domain::actor::{Act, Actor};
-use domain::command;
+use domain::command::{self, NewMember};
+use domain::form::CONTACT;
 use domain::id::{IntakeEventId, OrgId};
+use domain::key_scope::Scope;
 use domain::lead::SourceCategory;
 use domain::member::Role;
-use domain::store::forms::{self, NewForm};
+use domain::store::api_keys::NewApiKey;
+use domain::store::forms::NewForm;
 use domain::store::intake_events::NewEvent;
 use domain::store::orgs::NewOrg;
-use domain::store::{api_keys, members, orgs, pools, scope};
+use domain::store::{members, orgs, scope};
 use domain::submission::Submission;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -36,14 +39,6 @@ const PEOPLE: [(&str, &str, Role); 3] = [
     ("Owner", OWNER, Role::Owner),
     ("Mira Rep", REP, Role::Member),
     ("Jonas Rep", "jonas@demo.example", Role::Member),
-];
-
-const QUESTIONS: [(&str, &str, &str, bool); 5] = [
-    ("first_name", "text", "First name", true),
-    ("last_name", "text", "Last name", true),
-    ("email", "email", "E-mail", true),
-    ("company", "text", "Company", false),
-    ("message", "textarea", "What is it about?", false),
 ];
 
 /// First and last name, address, employer, title, how it was won, deal value in cents, message.
@@ -128,7 +123,7 @@ pub struct Demo {
     pub org: OrgId,
     /// The token of its form.
     pub form_token: String,
-    /// A key that may do everything, as one of the reps.
+    /// A key that works on leads as one of the reps.
     pub api_key: String,
 }
 
@@ -154,17 +149,15 @@ pub async fn ensure(app: &App, dir: &Path) -> Result<Demo> {
     let rep = people.iter().find(|person| person.role == Role::Member);
     let rep = rep.map(|person| person.user_id);
     let key = NewKey::generate();
-    let scopes = ["leads:read", "leads:write", "leads:delete"].map(str::to_owned);
-    api_keys::insert(
-        &mut tx,
-        org,
-        "leadmill dev",
-        &key.prefix,
-        &key.secret_hash,
-        &scopes,
-        rep,
-    )
-    .await?;
+    let kept = NewApiKey {
+        name: "leadmill dev",
+        prefix: &key.prefix,
+        secret_hash: &key.secret_hash,
+        scopes: &[Scope::LeadsRead, Scope::LeadsWrite],
+        acts_as: rep,
+    };
+    let act = Act::new(org, Actor::Platform, app.clock.now());
+    command::create_api_key(&mut tx, &act, &kept).await?;
     tx.commit().await?;
     let demo = Demo {
         org,
@@ -183,26 +176,25 @@ pub async fn ensure(app: &App, dir: &Path) -> Result<Demo> {
 async fn make(tx: &mut domain::store::Tx, app: &App) -> Result<OrgId> {
     let new = NewOrg::named(SLUG, "Demo Company");
     let act = Act::new(new.id, Actor::Platform, app.clock.now());
-    let mut users = Vec::new();
-    for (name, email, role) in PEOPLE {
-        let user = members::ensure_user(tx, email, name).await?;
-        users.push((user, name, email, role));
-    }
-    if let Some(owner) = members::find_user_by_email(tx, OWNER).await? {
-        members::set_platform_admin(tx, owner.id, true).await?;
-    }
     command::create_org(tx, &act, &new).await?;
-    for (user, name, email, role) in users {
-        command::add_member(tx, &act, user, role, name, email).await?;
+    for (name, email, role) in PEOPLE {
+        let person = NewMember {
+            email,
+            name,
+            role,
+            platform_admin: role == Role::Owner,
+        };
+        scope::enter_platform(tx).await?;
+        command::admit(tx, &act, &person).await?;
     }
-    pools::set_auto_on(tx, new.id, &["scored".to_owned()]).await?;
+    command::assign_by_itself(tx, &act, &["scored".to_owned()]).await?;
     let form = NewForm {
         name: "Contact",
         title: "Talk to us",
         token: FORM,
-        questions: &QUESTIONS,
+        questions: &CONTACT,
     };
-    forms::insert(tx, new.id, &form).await?;
+    command::create_form(tx, &act, &form).await?;
     Ok(new.id)
 }
 

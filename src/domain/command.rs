@@ -3,28 +3,36 @@
 //! Every command runs in the caller's transaction, which is scoped to the org already, and writes the row, its history,
 //! the timeline, the event and the audit entry there. The caller enqueues what follows in the same transaction.
 
+mod api_keys;
 mod assign_lead;
 mod capture_lead;
+mod create_form;
 mod create_org;
 mod delete_lead;
 mod enrich_lead;
 mod log_activity;
 mod log_contact;
 mod move_stage;
+mod providers;
 mod rescore_org;
 mod score_lead;
 mod sign_in_link;
 mod transition;
 mod update_lead;
 
+pub use api_keys::{create_api_key, revoke_api_key};
 pub use assign_lead::{Assigned, assign_lead, auto_assign};
 pub use capture_lead::{CaptureOutcome, Captured, capture_lead, create_lead};
-pub use create_org::{add_member, create_org, ensure_default_pipeline};
+pub use create_form::create_form;
+pub use create_org::{
+    NewMember, add_member, admit, assign_by_itself, create_org, ensure_default_pipeline,
+};
 pub use delete_lead::soft_delete_lead;
 pub use enrich_lead::{Enriched, record_enrichment};
 pub use log_activity::{NewActivity, log_activity};
 pub use log_contact::{Contacted, log_contact};
 pub use move_stage::{StageMoved, move_stage};
+pub use providers::{connect_provider, disconnect_provider};
 pub use rescore_org::{Rescored, Stretch, next_stretch, rescore_stretch};
 pub use score_lead::{Scored, record_score};
 pub use sign_in_link::new_sign_in_link;

@@ -40,6 +40,15 @@ text_enum! {
     }
 }
 
+/// The questions of a contact form: key, which is also the lead field that it fills, kind, label, whether it must be answered.
+pub const CONTACT: [(&str, FieldType, &str, bool); 5] = [
+    ("first_name", FieldType::Text, "First name", true),
+    ("last_name", FieldType::Text, "Last name", true),
+    ("email", FieldType::Email, "E-mail", true),
+    ("company", FieldType::Text, "Company", false),
+    ("message", FieldType::Textarea, "What is it about?", false),
+];
+
 /// A published form of an org that is served, as a post finds it by its token.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Form {

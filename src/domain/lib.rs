@@ -14,6 +14,7 @@ pub mod custom_field;
 pub mod enrichment;
 pub mod form;
 pub mod id;
+pub mod key_scope;
 pub mod lead;
 pub mod mail;
 pub mod member;

@@ -44,6 +44,12 @@ text_enum! {
     }
 }
 
+/// Whether `text` can be the short name of an org: small letters, digits and hyphens, up to 63, a hyphen not first.
+pub fn is_slug(text: &str) -> bool {
+    let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    (1..=63).contains(&text.len()) && !text.starts_with('-') && text.chars().all(fits)
+}
+
 /// A customer of the platform.
 #[derive(Debug, Clone, Serialize, sqlx::FromRow)]
 pub struct Org {
@@ -99,6 +105,22 @@ impl Default for OrgSettings {
             record_unchanged_scores: false,
             recycle_resets_mql: false,
             remind_stale_contacts: false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_slug;
+
+    #[test]
+    fn a_short_name_fits_into_an_address() {
+        for good in ["acme", "a", "4-you", "acme-"] {
+            assert!(is_slug(good), "{good}");
+        }
+        let long = "a".repeat(64);
+        for bad in ["", "-acme", "Acme", "ac me", "acmé", &long] {
+            assert!(!is_slug(bad), "{bad}");
         }
     }
 }

@@ -2,16 +2,10 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use queue::schedule::Ticker;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::leadmill;
+use super::{leadmill, value};
 use crate::harness::World;
-
-/// The JSON of a command that went well.
-fn value(said: &str) -> Value {
-    let json = said.strip_prefix("exit 0\n");
-    serde_json::from_str(json.unwrap_or_else(|| panic!("{said}"))).unwrap()
-}
 
 async fn live(world: &World, kind: &str) -> i64 {
     sqlx::query_scalar("SELECT count(*) FROM queue.job WHERE kind = $1")

@@ -110,7 +110,7 @@ fn every_kind_is_written_as_it_always_was() {
 #[test]
 fn what_lies_in_a_queue_can_be_read() {
     let registry = jobs::registry();
-    for (kind, payload) in [
+    let lying = [
         ("process_intake", json!({"org": ID, "event": OTHER})),
         ("enrich_lead", json!({"org": ID, "lead": OTHER})),
         (
@@ -137,13 +137,21 @@ fn what_lies_in_a_queue_can_be_read() {
             "remind_org_follow_ups",
             json!({"org": ID, "due_at": "2030-03-04T08:00:00Z"}),
         ),
-    ] {
+        ("send_sign_in_link", json!({"email": "mira@rep.test"})),
+    ];
+    let mut kinds: Vec<_> = lying.iter().map(|(kind, _)| *kind).collect();
+    let mut known: Vec<_> = registry.names().collect();
+    kinds.sort_unstable();
+    known.sort_unstable();
+    assert_eq!(kinds, known, "each kind that there is, once");
+    for (kind, payload) in lying {
         registry
             .check(kind, &payload)
             .unwrap_or_else(|why| panic!("{kind}: {why}"));
         let mut lacking = payload.clone();
-        lacking.as_object_mut().unwrap().remove("org");
-        lacking.as_object_mut().unwrap().remove("due_at");
+        for first in ["org", "due_at", "email"] {
+            lacking.as_object_mut().unwrap().remove(first);
+        }
         assert!(
             registry.check(kind, &lacking).is_err(),
             "{kind} without its first field"

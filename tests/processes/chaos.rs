@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use domain::actor::{Act, Actor};
 use domain::clock::Clock;
 use domain::command;
+use domain::form::CONTACT;
 use domain::id::OrgId;
 use domain::member::Role;
 use domain::store::forms::{self, NewForm};
@@ -183,13 +184,7 @@ async fn organisation(url: &str) -> OrgId {
         name: "Contact",
         title: "Talk to us",
         token: FORM,
-        questions: &[
-            ("first_name", "text", "First name", true),
-            ("last_name", "text", "Last name", true),
-            ("email", "email", "E-mail", true),
-            ("company", "text", "Company", false),
-            ("message", "textarea", "What is it about?", false),
-        ],
+        questions: &CONTACT,
     };
     forms::insert(&mut tx, new.id, &form).await.unwrap();
     tx.commit().await.unwrap();

@@ -119,7 +119,7 @@ fn text(value: &Value, name: &str) -> String {
 }
 
 /// Asks until the answer pleases.
-async fn until(url: &str, key: Option<&str>, pleases: impl Fn(&Value) -> bool) -> Value {
+pub(crate) async fn until(url: &str, key: Option<&str>, pleases: impl Fn(&Value) -> bool) -> Value {
     let client = client();
     let deadline = Instant::now() + PATIENCE;
     loop {

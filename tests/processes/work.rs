@@ -130,6 +130,28 @@ async fn it_says_how_it_is() {
     assert!(metrics.contains("# TYPE leadmill_"), "{metrics}");
 }
 
+/// What is resident is what the kernel says, so only where it does.
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread")]
+async fn an_idle_one_takes_80_mb_at_most() {
+    let stage = Stage::new().await;
+    let process = stage.work(&[]);
+    answer(stage.provider.asked().await).await;
+    stage.until("enrich_lead", "completed").await;
+    until_yes(&stage, "SELECT NOT EXISTS (SELECT FROM queue.job)").await;
+
+    let status = std::fs::read_to_string(format!("/proc/{}/status", process.id())).unwrap();
+    let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let resident: u64 = resident
+        .unwrap()
+        .trim()
+        .trim_end_matches(" kB")
+        .parse()
+        .unwrap();
+    println!("{resident} kB");
+    assert!(resident <= 80_000, "{resident} kB");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_runs_is_ended_and_nothing_new_begun() {
     let stage = Stage::new().await;

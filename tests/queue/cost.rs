@@ -6,7 +6,7 @@ use leadmill::config::Config;
 use queue::Worker;
 use queue::admin::{self, Share};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{ConnectOptions, PgConnection, PgPool};
+use sqlx::{ConnectOptions, PgPool};
 
 use super::cast::{Act, Stage, pools, registry, worker};
 use crate::harness::World;
@@ -174,33 +174,4 @@ async fn an_idle_process_asks_hardly_more_than_once_a_second() {
     println!("{per_second:.2} a second");
     assert!(per_second <= 1.5, "{per_second:.2} a second");
     running.stop(Duration::from_secs(5)).await;
-}
-
-/// What a statement writes to the log of the database, in bytes, and how many rows it touches.
-async fn logged(db: &mut PgConnection, statement: &'static str) -> (i64, i64) {
-    let plan: serde_json::Value = sqlx::query_scalar(statement).fetch_one(db).await.unwrap();
-    let top = &plan[0]["Plan"];
-    let rows = top["Plans"][0]["Actual Rows"].as_i64().unwrap();
-    (top["WAL Bytes"].as_i64().unwrap(), rows)
-}
-
-#[tokio::test]
-async fn a_job_is_written_once_and_its_claim_is_little_more() {
-    let world = World::new().await;
-    let mut db = world.pool.acquire().await.unwrap();
-    let payload = "EXPLAIN (ANALYZE, WAL, FORMAT JSON) INSERT INTO queue.job (queue, kind, max_attempts, payload)
-        SELECT 'stage', 'act', 20, jsonb_build_object('org', gen_random_uuid(), 'lead', gen_random_uuid(), 'number', n)
-        FROM generate_series(1, 5000) n";
-    let (insert, jobs) = logged(&mut db, payload).await;
-    let claim = "EXPLAIN (ANALYZE, WAL, FORMAT JSON) UPDATE queue.job
-        SET attempt = attempt + 1, epoch = epoch + 1, lease_by = 1, started_at = now()
-        WHERE ctid = ANY (ARRAY (SELECT ctid FROM queue.job WHERE queue = 'stage' AND state = 0 AND lease_by IS NULL
-            ORDER BY priority, run_at, id LIMIT 5000 FOR UPDATE SKIP LOCKED))";
-    let (claim, _) = logged(&mut db, claim).await;
-
-    let (insert, claim) = (insert / jobs, claim / jobs);
-    println!("{insert} bytes to insert a job, {claim} to claim it");
-    assert_eq!(jobs, 5000);
-    assert!(insert <= 450, "{insert} bytes to insert a job");
-    assert!(claim <= 200, "{claim} bytes to claim a job");
 }

@@ -83,6 +83,8 @@ async fn notes_are_no_reason_to_score_anew() {
         .await
         .unwrap();
     assert!(!updated.affects_score());
+    let kept = read(&world, org, lead).await.details.notes;
+    assert_eq!(kept.as_deref(), Some("met at the fair"));
 }
 
 #[tokio::test]

@@ -74,6 +74,13 @@ async fn a_match_fills_the_lead_and_its_employer_and_moves_it_on() {
         rows(&world, org, "SELECT jsonb_build_array(domain, website, industry, company_size, employees) FROM companies").await,
         [json!(["engines.test", "https://engines.test", "Machines", "51-200", 120])]
     );
+    assert_eq!(
+        rows(&world, org, "SELECT company_data FROM companies").await,
+        [
+            json!({"name": "Analytical Engines Ltd", "website": "https://engines.test", "industry": "Machines",
+            "company_size": "51-200", "employees": 120})
+        ]
+    );
     let lines = rows(
         &world,
         org,

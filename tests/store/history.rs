@@ -1,7 +1,7 @@
 //! Counters, timeline and audit tell the same story.
 
 use domain::activity::ActivityKind;
-use domain::actor::Actor;
+use domain::actor::{Act, Actor};
 use domain::command::{self, CommandError, NewActivity, Transition};
 use domain::contact::{Contact, ContactMethod};
 use domain::lead::patch::LeadPatch;
@@ -216,6 +216,37 @@ async fn people_write_only_what_people_do() {
     )
     .await;
     assert_eq!(kept, ["xy"]);
+}
+
+#[tokio::test]
+async fn an_entry_is_of_who_wrote_it_and_holds_what_they_wrote() {
+    let world = World::new().await;
+    let org = world.org().await;
+    let ada = world.rep("Ada").await.user;
+    let lead = captured(&world, org, &of("ada@engines.test")).await;
+    let call = NewActivity {
+        kind: ActivityKind::Call,
+        description: "Spoke of looms".into(),
+        data: json!({"minutes": 12}),
+        occurred_at: None,
+    };
+    let act = Act::new(org, Actor::User(ada), world.clock.now());
+    let mut tx = world.db.org(org).await.unwrap();
+    command::log_activity(&mut tx, &act, lead, &call)
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+    let kept = rows(
+        &world,
+        org,
+        "SELECT jsonb_build_array(lead_id, user_id, description, activity_data) FROM activities
+         WHERE activity_type = 'call'",
+    )
+    .await;
+    assert_eq!(
+        kept,
+        [json!([lead, ada, "Spoke of looms", {"minutes": 12}])]
+    );
 }
 
 #[tokio::test]

@@ -25,7 +25,7 @@ use crate::commands::{Refused, instant, leads};
 use crate::console::Failed;
 use crate::console::frame::{back, status_said};
 use crate::console::posted::Posted;
-use crate::console::signed_in::may_edit;
+use crate::console::signed_in::{may_administer, may_edit};
 
 /// Longest note.
 const NOTES: usize = 10_000;
@@ -126,13 +126,15 @@ async fn run(
             let org = posted.session.member.org;
             app.bells.lead_changed(org, lead).await;
             let own = format!("/dashboard/crm/leads/{lead}");
-            let usual = if said == GONE { LEADS } else { &own };
-            let sent = if said == GONE {
-                LEADS
-            } else {
-                posted.fields.text("back")
+            let left = match said {
+                GONE => Some("assigned"),
+                DELETED => Some(DELETED),
+                _ => None,
             };
-            let said = if said == GONE { "assigned" } else { said };
+            let (usual, sent, said) = match left {
+                Some(said) => (LEADS, LEADS, said),
+                None => (&*own, posted.fields.text("back"), said),
+            };
             // What the page showed before is what one click goes back to; disqualifying anew would need a reason.
             let was = posted.fields.text("was").parse::<Status>().ok();
             let was = was.filter(|was| form == "status" && *was != Status::Disqualified);
@@ -156,6 +158,8 @@ async fn run(
 const LEADS: &str = "/dashboard/crm/leads";
 /// The lead was given to somebody else by a person who only sees their own.
 const GONE: &str = "gone";
+/// Nobody sees the lead any more.
+const DELETED: &str = "lead_deleted";
 
 /// `POST …/status`.
 pub(super) async fn status(
@@ -336,6 +340,22 @@ pub(super) async fn note(
         command::log_activity(&mut tx, &change.act, change.lead, &note).await?;
         tx.commit().await?;
         Ok("note")
+    })
+    .await
+}
+
+/// `POST …/delete`.
+pub(super) async fn delete(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    posted: Posted,
+) -> Result<Response, Failed> {
+    run(app, id, posted, "delete", async |change| {
+        may_administer(&change.posted.session)?;
+        let mut tx = change.begin().await?;
+        command::soft_delete_lead(&mut tx, &change.act, change.lead).await?;
+        tx.commit().await?;
+        Ok(DELETED)
     })
     .await
 }

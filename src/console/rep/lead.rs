@@ -68,6 +68,7 @@ struct Again {
 #[derive(Debug, Serialize)]
 struct LeadPage {
     frame: Frame,
+    may_delete: bool,
     id: String,
     /// When it was last edited: what comes after is told to the page.
     as_of: String,
@@ -182,6 +183,7 @@ pub(super) async fn render(
         zone: session.zone,
     };
     let mut page = page(frame, &found, &reader)?;
+    page.may_delete = session.member.role.may_administer();
     let mut status = StatusCode::OK;
     if let Some(tried) = tried {
         status = tried.status;
@@ -245,6 +247,7 @@ fn page(frame: Frame, found: &Found, reader: &Reader<'_>) -> anyhow::Result<Lead
     let text = |text: &Option<String>| text.clone().unwrap_or_default();
     let details = &lead.details;
     Ok(LeadPage {
+        may_delete: false,
         initials: crate::console::frame::initials(&found.called),
         job: facts::job(details),
         email: text(&details.email),

@@ -92,6 +92,55 @@ pub async fn ensure_default_pipeline(db: &mut PgConnection, act: &Act) -> Result
     Ok(())
 }
 
+/// Who is to be taken into an org.
+#[derive(Debug, Clone)]
+pub struct NewMember<'a> {
+    /// Where to write to them, and how they sign in.
+    pub email: &'a str,
+    /// Their name.
+    pub name: &'a str,
+    /// What they may do.
+    pub role: Role,
+    /// Also make them one of those who run the platform; who is one stays one.
+    pub platform_admin: bool,
+}
+
+/// Takes somebody in by their address, with an account if they have none. Called as the platform; afterwards the transaction
+/// is the org's.
+pub async fn admit(
+    db: &mut PgConnection,
+    act: &Act,
+    new: &NewMember<'_>,
+) -> Result<UserId, CommandError> {
+    let user = members::ensure_user(db, new.email, new.name).await?;
+    if new.platform_admin {
+        members::set_platform_admin(db, user, true).await?;
+    }
+    scope::enter_org(db, act.org).await?;
+    add_member(db, act, user, new.role, new.name, new.email).await?;
+    if new.platform_admin {
+        let entry = Entry::of("user.platform_admin", "user", user.uuid())
+            .after(json!({"is_platform_admin": true}));
+        journal::write(db, act, entry).await?;
+    }
+    Ok(user)
+}
+
+/// Says when a lead is given to whose turn it is: when it is `scored`, or at `status:` and a status; never if `on` is empty.
+/// Asked as the org.
+pub async fn assign_by_itself(
+    db: &mut PgConnection,
+    act: &Act,
+    on: &[String],
+) -> Result<(), CommandError> {
+    let before = pools::auto_on(db, act.org).await?;
+    pools::set_auto_on(db, act.org, on).await?;
+    let entry = Entry::of("pool.change", "org", act.org.uuid())
+        .changed(json!({"auto_on": before}), json!({"auto_on": on}));
+    journal::write(db, act, entry).await?;
+    Ok(())
+}
+
 /// Takes a person into the org, or gives one who is in another role. Who works on leads takes turns in the default pool.
 pub async fn add_member(
     db: &mut PgConnection,

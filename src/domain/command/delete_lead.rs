@@ -12,8 +12,7 @@ use crate::{
     },
 };
 
-/// Hides a lead everywhere; its history stays, and its address may be captured again. No door opens to it yet: it is how the
-/// rest of the domain is held to what a deleted lead must not do.
+/// Hides a lead everywhere; its history stays, and its address may be captured again.
 pub async fn soft_delete_lead(
     db: &mut PgConnection,
     act: &Act,

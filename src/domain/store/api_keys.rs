@@ -1,9 +1,11 @@
 //! Keys of programs.
 
+use serde::Serialize;
 use sqlx::PgConnection;
 
 use crate::clock::Timestamp;
 use crate::id::{ApiKeyId, OrgId, SpaceId, UserId};
+use crate::key_scope::Scope;
 use crate::member::{Member, Role};
 use crate::org::Visibility;
 
@@ -88,15 +90,26 @@ pub async fn find_by_hash(
     }))
 }
 
+/// A key about to be kept.
+#[derive(Debug, Clone)]
+pub struct NewApiKey<'a> {
+    /// What its owner calls it.
+    pub name: &'a str,
+    /// Its first letters.
+    pub prefix: &'a str,
+    /// Hash of its secret.
+    pub secret_hash: &'a [u8],
+    /// What it may do.
+    pub scopes: &'a [Scope],
+    /// Whose work it does; nobody's if there is none.
+    pub acts_as: Option<UserId>,
+}
+
 /// Keeps a key; asked as its org.
 pub async fn insert(
     db: &mut PgConnection,
     org: OrgId,
-    name: &str,
-    prefix: &str,
-    secret_hash: &[u8],
-    scopes: &[String],
-    acts_as: Option<UserId>,
+    new: &NewApiKey<'_>,
 ) -> sqlx::Result<ApiKeyId> {
     let id = ApiKeyId::new();
     sqlx::query(
@@ -107,14 +120,70 @@ pub async fn insert(
     )
     .bind(id)
     .bind(org)
-    .bind(name)
-    .bind(prefix)
-    .bind(secret_hash)
-    .bind(scopes)
-    .bind(acts_as)
+    .bind(new.name)
+    .bind(new.prefix)
+    .bind(new.secret_hash)
+    .bind(new.scopes)
+    .bind(new.acts_as)
     .execute(db)
     .await?;
     Ok(id)
+}
+
+/// A key as its org's people see it: by its first letters.
+#[derive(Debug, Clone, Serialize, sqlx::FromRow)]
+pub struct ListedKey {
+    /// Its id.
+    pub id: ApiKeyId,
+    /// What its owner calls it.
+    pub name: String,
+    /// Its first letters.
+    pub prefix: String,
+    /// What it may do.
+    pub scopes: Vec<String>,
+    /// Where the person whose work it does is written to.
+    pub acts_as: Option<String>,
+    /// Roughly when it was last used.
+    pub last_used_at: Option<Timestamp>,
+    /// Since when it opens nothing.
+    pub revoked_at: Option<Timestamp>,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// Every key of the org, the oldest first; asked as the org.
+pub async fn list(db: &mut PgConnection, org: OrgId) -> sqlx::Result<Vec<ListedKey>> {
+    sqlx::query_as(
+        r#"
+        SELECT key.id, key.name, key.prefix, key.scopes, member.email AS acts_as, key.last_used_at, key.revoked_at,
+            key.created_at
+        FROM api_keys key
+        LEFT JOIN memberships member ON member.org_id = key.org_id AND member.user_id = key.acts_as_user_id
+        WHERE key.org_id = $1
+        ORDER BY key.created_at, key.id
+        "#,
+    )
+    .bind(org)
+    .fetch_all(db)
+    .await
+}
+
+/// From `now` on the key opens nothing; asked as its org. `false` if it opened nothing already.
+pub async fn revoke(
+    db: &mut PgConnection,
+    org: OrgId,
+    id: ApiKeyId,
+    now: Timestamp,
+) -> sqlx::Result<bool> {
+    let done = sqlx::query(
+        "UPDATE api_keys SET revoked_at = $3 WHERE org_id = $1 AND id = $2 AND revoked_at IS NULL",
+    )
+    .bind(org)
+    .bind(id)
+    .bind(now)
+    .execute(db)
+    .await?;
+    Ok(done.rows_affected() == 1)
 }
 
 /// Remembers that the key was used.

@@ -109,6 +109,98 @@ pub async fn pause(
     Ok(())
 }
 
+/// A provider about to be asked for an org.
+#[derive(Debug, Clone)]
+pub struct NewProvider<'a> {
+    /// Its name.
+    pub key: &'a str,
+    /// It is asked in this order, lowest first.
+    pub priority: i32,
+    /// How it is asked.
+    pub config: &'a Value,
+    /// What opens it, sealed, and which key sealed that.
+    pub sealed: Option<(&'a [u8], &'a str)>,
+}
+
+/// Connects a provider, or another way to ask one that is there: it is enabled, and no pause is left of before.
+pub async fn connect(
+    db: &mut PgConnection,
+    org: OrgId,
+    new: &NewProvider<'_>,
+) -> sqlx::Result<EnrichmentProviderId> {
+    let (bytes, key_id) = new.sealed.unzip();
+    sqlx::query_scalar(
+        r#"
+        INSERT INTO enrichment_providers (id, org_id, key, priority, config, credentials_enc, credentials_key_id)
+        VALUES ($1, $2, $3, $4, $5, $6, $7)
+        ON CONFLICT (org_id, key) DO UPDATE
+            SET priority = excluded.priority, config = excluded.config, credentials_enc = excluded.credentials_enc,
+                credentials_key_id = excluded.credentials_key_id, is_enabled = true, paused_until = NULL, pause_reason = NULL
+        RETURNING id
+        "#,
+    )
+    .bind(EnrichmentProviderId::new())
+    .bind(org)
+    .bind(new.key)
+    .bind(new.priority)
+    .bind(new.config)
+    .bind(bytes)
+    .bind(key_id)
+    .fetch_one(db)
+    .await
+}
+
+/// Asks a provider no more and forgets what opened it; none if there is no such one.
+pub async fn disconnect(
+    db: &mut PgConnection,
+    org: OrgId,
+    key: &str,
+) -> sqlx::Result<Option<EnrichmentProviderId>> {
+    sqlx::query_scalar(
+        r#"
+        UPDATE enrichment_providers SET is_enabled = false, credentials_enc = NULL, credentials_key_id = NULL
+        WHERE org_id = $1 AND key = $2
+        RETURNING id
+        "#,
+    )
+    .bind(org)
+    .bind(key)
+    .fetch_optional(db)
+    .await
+}
+
+/// A provider as its org's people see it: never with what opens it.
+#[derive(Debug, Clone, serde::Serialize, sqlx::FromRow)]
+pub struct ListedProvider {
+    /// Its name.
+    pub key: String,
+    /// It is asked in this order, lowest first.
+    pub priority: i32,
+    /// Whether it is asked.
+    pub is_enabled: bool,
+    /// Which key sealed what opens it; none if nothing does.
+    pub sealed_by: Option<String>,
+    /// Not before then.
+    pub paused_until: Option<Timestamp>,
+    /// Why not.
+    pub pause_reason: Option<String>,
+}
+
+/// Every provider of the org in the order in which they are asked; asked as the org.
+pub async fn list(db: &mut PgConnection, org: OrgId) -> sqlx::Result<Vec<ListedProvider>> {
+    sqlx::query_as(
+        r#"
+        SELECT key, priority, is_enabled, credentials_key_id AS sealed_by, paused_until, pause_reason
+        FROM enrichment_providers
+        WHERE org_id = $1
+        ORDER BY priority, key
+        "#,
+    )
+    .bind(org)
+    .fetch_all(db)
+    .await
+}
+
 text_enum! {
     /// How far a question has come.
     RunState {

@@ -1,8 +1,10 @@
 //! Forms and the tokens under which they are found.
 
+use serde::Serialize;
 use sqlx::PgConnection;
 
-use crate::form::{Form, FormSettings, Question};
+use crate::clock::Timestamp;
+use crate::form::{FieldType, Form, FormSettings, Question};
 use crate::id::{ChannelId, FormFieldId, FormId, OrgId};
 
 /// Whose form the token leads to, if that org is served; asked as the platform, before the org is known.
@@ -87,7 +89,7 @@ pub struct NewForm<'a> {
     /// The token under which it is found.
     pub token: &'a str,
     /// Its questions in order: key, which is also the lead field that it fills, type, label, whether it must be answered.
-    pub questions: &'a [(&'a str, &'a str, &'a str, bool)],
+    pub questions: &'a [(&'a str, FieldType, &'a str, bool)],
 }
 
 /// Makes a published form; asked as its org.
@@ -125,4 +127,40 @@ pub async fn insert(db: &mut PgConnection, org: OrgId, new: &NewForm<'_>) -> sql
         .execute(db)
         .await?;
     Ok(form)
+}
+
+/// A form as its org's people see it.
+#[derive(Debug, Clone, Serialize, sqlx::FromRow)]
+pub struct ListedForm {
+    /// Its id.
+    pub id: FormId,
+    /// For the org's own lists.
+    pub name: String,
+    /// `draft`, `published` or `archived`; only a published one takes posts.
+    pub status: String,
+    /// How many questions it has; one without takes whatever it is sent.
+    pub questions: i64,
+    /// The tokens under which it is found.
+    pub tokens: Vec<String>,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// Every form of the org, the oldest first; asked as the org.
+pub async fn list(db: &mut PgConnection, org: OrgId) -> sqlx::Result<Vec<ListedForm>> {
+    sqlx::query_as(
+        r#"
+        SELECT form.id, form.name, form.status, form.created_at,
+            (SELECT count(*) FROM form_fields field WHERE field.org_id = form.org_id AND field.form_id = form.id) AS questions,
+            ARRAY(SELECT token FROM form_tokens token
+                WHERE token.org_id = form.org_id AND token.form_id = form.id AND token.revoked_at IS NULL
+                ORDER BY token.created_at, token.token) AS tokens
+        FROM forms form
+        WHERE form.org_id = $1
+        ORDER BY form.created_at, form.id
+        "#,
+    )
+    .bind(org)
+    .fetch_all(db)
+    .await
 }

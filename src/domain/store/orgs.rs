@@ -44,6 +44,19 @@ pub async fn find_other(db: &mut PgConnection, slug: &str) -> sqlx::Result<Optio
         .await
 }
 
+/// Every org, by its short name; asked as the platform.
+pub async fn list(db: &mut PgConnection) -> sqlx::Result<Vec<Org>> {
+    sqlx::query_as(
+        r#"
+        SELECT id, slug, name, status, time_zone, currency, lifecycle_profile, lead_visibility, settings, created_at
+        FROM orgs
+        ORDER BY slug
+        "#,
+    )
+    .fetch_all(db)
+    .await
+}
+
 /// Keeps others who would make the org of this short name waiting until the transaction ends.
 pub async fn lock_slug(db: &mut PgConnection, slug: &str) -> sqlx::Result<()> {
     sqlx::query("SELECT pg_advisory_xact_lock(hashtextextended('org ' || $1, 0))")

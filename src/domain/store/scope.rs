@@ -68,6 +68,14 @@ pub async fn enter_org(db: &mut PgConnection, org: OrgId) -> sqlx::Result<()> {
     Ok(())
 }
 
+/// Turns a transaction back into one of the platform, which the owner of the database may always do.
+pub async fn enter_platform(db: &mut PgConnection) -> sqlx::Result<()> {
+    sqlx::raw_sql("SET LOCAL ROLE leadmill_platform")
+        .execute(db)
+        .await?;
+    Ok(())
+}
+
 /// Lifts what a member may not see, for the rest of the transaction: a lead that is given away goes out of its giver's
 /// sight, which row level security would refuse.
 pub async fn see_whole_org(db: &mut PgConnection) -> sqlx::Result<()> {
