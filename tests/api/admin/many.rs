@@ -1,6 +1,7 @@
 //! Batches called off, dead letters forgotten, and how many jobs ended.
 
 use domain::id::OrgId;
+use queue::admin::{self, COUNTED_TO, Counted, DeadFilter};
 use serde_json::{Value, json};
 
 use super::{ADMIN, OPS, audited, get, key, operator, post};
@@ -131,7 +132,7 @@ async fn dead_letters_are_counted_to_ten_thousand_and_all_are_forgotten() {
         "INSERT INTO queue.job_history (id, queue, kind, version, priority, payload, attempt, max_attempts, errors,
             created_at, finished_at, outcome)
          SELECT id, 'mail', 'send_mail', 1, 0, '{}', 1, 1, '[]', now(), now() - interval '1 minute', 'discarded'
-         FROM generate_series(1, 10001) id",
+         FROM generate_series(1, 10050) id",
     )
     .execute(&world.pool)
     .await
@@ -149,9 +150,13 @@ async fn dead_letters_are_counted_to_ten_thousand_and_all_are_forgotten() {
     let body = json!({"all": true, "dry_run": true});
     assert_eq!(would(forget, body).await["would_forget"], "10,000+");
 
+    let mut db = world.pool.acquire().await.unwrap();
+    let counted = admin::count_dead(&mut db, &DeadFilter::default()).await;
+    assert_eq!(counted.unwrap(), Counted(COUNTED_TO + 1));
+
     let (status, gone) = post(&world, &key, forget, json!({"all": true})).await;
 
-    assert_eq!((status, &gone["forgotten"]), (200, &json!(10_001)));
+    assert_eq!((status, &gone["forgotten"]), (200, &json!(10_050)));
     assert_eq!(letters_audited(&world, org).await, [json!("10,000+")]);
 }
 
