@@ -3,6 +3,7 @@
 mod fetch;
 mod lifetimes;
 mod places;
+mod removed;
 mod rights;
 mod search;
 mod templates;

@@ -62,11 +62,7 @@ impl Server {
     /// Removes a database, with the sessions in it; one that is gone already is fine.
     pub async fn drop_database(&self, name: &str) -> Result<(), Error> {
         let mut db = self.connect().await?;
-        run(
-            &mut db,
-            &["DROP DATABASE IF EXISTS ", &quoted(name), " WITH (FORCE)"],
-        )
-        .await
+        remove(&mut db, name).await
     }
 
     /// Makes a database for one test, as a copy of `template`; gives its name.
@@ -117,15 +113,7 @@ impl Server {
             .await?;
         if !exists(&mut db, &name).await? {
             let unfinished = format!("{TEMPLATE_PREFIX}unfinished");
-            run(
-                &mut db,
-                &[
-                    "DROP DATABASE IF EXISTS ",
-                    &quoted(&unfinished),
-                    " WITH (FORCE)",
-                ],
-            )
-            .await?;
+            remove(&mut db, &unfinished).await?;
             run(&mut db, &["CREATE DATABASE ", &quoted(&unfinished)]).await?;
             fill(self.url(&unfinished))
                 .await
@@ -159,11 +147,7 @@ impl Server {
         .fetch_all(&mut db)
         .await?;
         for name in names {
-            run(
-                &mut db,
-                &["DROP DATABASE IF EXISTS ", &quoted(&name), " WITH (FORCE)"],
-            )
-            .await?;
+            remove(&mut db, &name).await?;
         }
         Ok(())
     }
@@ -213,6 +197,31 @@ async fn run(db: &mut PgConnection, parts: &[&str]) -> Result<(), Error> {
     statement.build().persistent(false).execute(db).await?;
     Ok(())
 }
+
+/// Removes a database with the sessions in it, if it is there.
+///
+/// A vacuum that is just at work there belongs to the superuser, whose sessions the role may not end. Then only those of its
+/// own are ended, and without `FORCE` Postgres ends the vacuum by itself.
+async fn remove(db: &mut PgConnection, name: &str) -> Result<(), Error> {
+    let drop = ["DROP DATABASE IF EXISTS ", &quoted(name)];
+    let forced = run(db, &[drop[0], drop[1], " WITH (FORCE)"]).await;
+    let Err(Error::Sql(sqlx::Error::Database(refusal))) = &forced else {
+        return forced;
+    };
+    if refusal.code().as_deref() != Some(NOT_ALLOWED) {
+        return forced;
+    }
+    sqlx::query(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1 AND usename = current_user",
+    )
+    .bind(name)
+    .execute(&mut *db)
+    .await?;
+    run(db, &drop).await
+}
+
+/// The SQLSTATE of what a role has no right to.
+const NOT_ALLOWED: &str = "42501";
 
 async fn exists(db: &mut PgConnection, name: &str) -> Result<bool, Error> {
     let query =
