@@ -50,7 +50,7 @@ pub struct Config {
 pub struct Database {
     /// Address of the Postgres database, version 14 or newer. Also `DATABASE_URL`.
     pub url: Secret,
-    /// Most connections one process holds.
+    /// Most connections that requests and jobs of one process share; the queue holds up to ten of its own besides.
     pub max_connections: u32,
     /// How long a request waits for a free connection.
     pub acquire_timeout: Span,

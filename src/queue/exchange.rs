@@ -28,7 +28,7 @@ use crate::store::history;
 use crate::store::settle::{self, Fate, Settled, Settlement, settle};
 
 /// How many exchanges go on at once; more is no faster.
-pub(crate) const AT_ONCE: usize = 2;
+pub(crate) const AT_ONCE: u32 = 2;
 /// An exchange that takes longer is given up, its connection with it.
 ///
 /// A connection that went half-open says nothing: until then all that waits for it stands still.

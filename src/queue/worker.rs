@@ -36,9 +36,11 @@ const LOOK: Duration = Duration::from_secs(1);
 const AFTER_A_WAKE: Duration = Duration::from_millis(100);
 /// For how many days finished jobs are kept.
 const KEEP_DAYS: u16 = 14;
-/// One for each of what looks at the queues, takes back, fires schedules and keeps the tables in order. A process has two more
+/// One for each of what looks at the queues, takes back, fires schedules and keeps the tables in order. A process has four more
 /// for its exchanges, one to listen on and one for its lease; what its jobs use is not counted.
 const CONNECTIONS: u32 = 4;
+/// Two for each exchange: one that was given back is asked whether it is well while the next exchange is made.
+const EXCHANGING: u32 = 2 * AT_ONCE;
 
 /// Some queues and how many of their jobs may run at once.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -175,7 +177,7 @@ impl<Ctx: Clone + Send + Sync + 'static> Builder<Ctx> {
         };
         let parts = Parts {
             desk,
-            exchanging: connections(&self.pool, u32::try_from(AT_ONCE).unwrap_or(u32::MAX), true),
+            exchanging: connections(&self.pool, EXCHANGING, true),
             own: connections(&self.pool, CONNECTIONS, false),
             wake: self.wake.unwrap_or_else(|| Wake::new(self.pool.clone())),
             lease: Lease::start(self.pool.connect_options(), about, self.lease)?,
