@@ -238,6 +238,13 @@ impl Exchanger {
     }
 }
 
+/// Has the server plan what most exchanges ask: on a new connection that takes longer than to do it, and would fall to whichever
+/// job came first.
+pub(crate) async fn prepare(db: &mut PgConnection) -> sqlx::Result<()> {
+    claim::claim(db, 0, &[], &[]).await?;
+    settle::prepare(db).await
+}
+
 /// Whether one statement claims all that is wanted, or nothing.
 fn is_one_statement(wants: &[Want]) -> bool {
     let is_free = |want: &Want| want.way.is_none();

@@ -6,13 +6,14 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::PgPool;
 use sqlx::postgres::PgPoolOptions;
+use sqlx::{PgConnection, PgPool};
 use tokio_util::sync::CancellationToken;
+use tracing::debug;
 
 use crate::cancel::Cancels;
 use crate::desk::Desk;
-use crate::exchange::{AT_ONCE, Exchanger, Strange};
+use crate::exchange::{self, AT_ONCE, Exchanger, Strange};
 use crate::lease::Lease;
 use crate::listen::listen;
 use crate::maintenance::Maintenance;
@@ -177,8 +178,8 @@ impl<Ctx: Clone + Send + Sync + 'static> Builder<Ctx> {
         };
         let parts = Parts {
             desk,
-            exchanging: connections(&self.pool, EXCHANGING, true),
-            own: connections(&self.pool, CONNECTIONS, false),
+            exchanging: exchanging(&self.pool),
+            own: connections(&self.pool),
             wake: self.wake.unwrap_or_else(|| Wake::new(self.pool.clone())),
             lease: Lease::start(self.pool.connect_options(), about, self.lease)?,
             outlook: Arc::default(),
@@ -354,32 +355,51 @@ fn desk(pools: &[Pool]) -> Result<Desk, StartError> {
     Ok(Desk::new(checked))
 }
 
-/// Up to `most` connections for the queue alone, so that jobs that hold many cannot keep outcomes from being written; where
-/// `briefly`, they wait for no lock for more than a second: what is written with it waits too.
-///
-/// Each reads along indexes only: a plan made while a table was small must not outlive that.
-fn connections(pool: &PgPool, most: u32, briefly: bool) -> PgPool {
-    let options = pool.connect_options().as_ref().clone();
-    PgPoolOptions::new()
-        .max_connections(most)
-        .acquire_timeout(Duration::from_secs(5))
-        .test_before_acquire(false)
-        .after_connect(move |db, _| {
+/// Connections for what looks at the queue, so that jobs that hold many cannot keep it from doing so.
+fn connections(pool: &PgPool) -> PgPool {
+    own(CONNECTIONS)
+        .after_connect(|db, _| Box::pin(set_up(db)))
+        .connect_lazy_with(pool.connect_options().as_ref().clone())
+}
+
+/// Connections for the exchanges, all open from the start. They wait for no lock for more than a second: what is written with
+/// it waits too.
+fn exchanging(pool: &PgPool) -> PgPool {
+    own(EXCHANGING)
+        .min_connections(EXCHANGING)
+        .after_connect(|db, _| {
             Box::pin(async move {
-                sqlx::raw_sql(
-                    "SET enable_seqscan = off; SET enable_bitmapscan = off; SET jit = off;
-                    SET plan_cache_mode = force_generic_plan;
-                    SET statement_timeout = '30s'; SET idle_in_transaction_session_timeout = '30s'",
-                )
-                .execute(&mut *db)
-                .await?;
-                if briefly {
-                    sqlx::raw_sql("SET lock_timeout = '1s'").execute(db).await?;
+                set_up(db).await?;
+                sqlx::raw_sql("SET lock_timeout = '1s'")
+                    .execute(&mut *db)
+                    .await?;
+                if let Err(error) = exchange::prepare(db).await {
+                    debug!("Exchanges are planned when they are made: {error}");
                 }
                 Ok(())
             })
         })
-        .connect_lazy_with(options)
+        .connect_lazy_with(pool.connect_options().as_ref().clone())
+}
+
+/// Up to `most` connections for the queue alone.
+fn own(most: u32) -> PgPoolOptions {
+    PgPoolOptions::new()
+        .max_connections(most)
+        .acquire_timeout(Duration::from_secs(5))
+        .test_before_acquire(false)
+}
+
+/// Each reads along indexes only: a plan made while a table was small must not outlive that.
+async fn set_up(db: &mut PgConnection) -> sqlx::Result<()> {
+    sqlx::raw_sql(
+        "SET enable_seqscan = off; SET enable_bitmapscan = off; SET jit = off;
+        SET plan_cache_mode = force_generic_plan;
+        SET statement_timeout = '30s'; SET idle_in_transaction_session_timeout = '30s'",
+    )
+    .execute(db)
+    .await?;
+    Ok(())
 }
 
 fn host() -> String {

@@ -182,6 +182,11 @@ fn due_state(after: Duration) -> i16 {
     if after.is_zero() { READY } else { SCHEDULED }
 }
 
+/// Has the server plan what is written most often.
+pub(crate) async fn prepare(db: &mut PgConnection) -> sqlx::Result<()> {
+    complete(db, &[], &[]).await.map(drop)
+}
+
 async fn complete(db: &mut PgConnection, ids: &[i64], epochs: &[i32]) -> sqlx::Result<Vec<Ended>> {
     sqlx::query_as(
         r#"
