@@ -55,6 +55,10 @@ fn counted(url: &str) -> PgConnectOptions {
     options.application_name("counted")
 }
 
+/// Blocks that are read to plan statements, some of every index on each connection that is opened; a million jobs fill more than
+/// ten thousand.
+const PLANNED: i64 = 400;
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_million_jobs_of_tomorrow_cost_an_idle_worker_nothing() {
     let world = World::new().await;
@@ -93,7 +97,10 @@ async fn a_million_jobs_of_tomorrow_cost_an_idle_worker_nothing() {
     let blocks = after.blocks - before.blocks;
     assert_eq!(after.whole_tables, before.whole_tables);
     assert!(scans >= looks, "{scans} scans in {looks} looks");
-    assert!(blocks <= 20 * scans, "{blocks} blocks in {scans} scans");
+    assert!(
+        blocks <= PLANNED + 20 * scans,
+        "{blocks} blocks in {scans} scans"
+    );
 
     // And one that is due among them is found.
     let stage = Stage::default();
