@@ -35,7 +35,8 @@ enum Command {
     Ls(Subject),
     /// Take somebody in and print a link that signs them in once
     ///
-    /// Who is in already gets this name and role. The link is good for 15 minutes. Later ones come by mail, from the sign-in page. Members take turns at new leads.
+    /// Who is in already gets this name and role. The link is good for 15 minutes. Later ones come by mail, from the sign-in
+    /// page. Members take turns at new leads.
     Add(Add),
 }
 

@@ -133,8 +133,8 @@ impl<Ctx: Clone + Send + Sync + 'static> Builder<Ctx> {
         self
     }
 
-    /// Looks at its queues at least this often while jobs run, and less than half as often while none does. It looks at once
-    /// whenever it is told of something; looking all the same is for what it could not hear.
+    /// Looks at its queues at least this often while jobs run, and less than half as often while none does. It claims at
+    /// once and looks a moment later whenever it is told of something; looking all the same is for what it could not hear.
     pub fn look(mut self, look: Duration) -> Self {
         self.look = look;
         self

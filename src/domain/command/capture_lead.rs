@@ -1,8 +1,8 @@
 //! Take in a lead: make it, or join it with the one that is known under the same address.
 //!
 //! However many captures of one address run at once, there is one lead: the insert and the unique index decide who makes
-//! it, everybody else joins. Those who name the same phone and no address take turns, and so
-//! do those who name the same id of a provider's.
+//! it, everybody else joins. Those who name the same phone and no address take turns, and so do those who name the same id of
+//! a provider's.
 
 use serde::Serialize;
 use serde_json::json;

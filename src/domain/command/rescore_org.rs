@@ -66,8 +66,8 @@ pub struct Rescored {
 
 /// Scores the open leads of `stretch` as of `act.at`, the run's nominal time.
 ///
-/// A score is kept if what it is calculated from has changed, though it may come out the same; the org may keep all. Done again, a run writes nothing twice. Stretches share
-/// no lead, so several of an org can be scored at once.
+/// A score is kept if what it is calculated from has changed, though it may come out the same; the org may keep all. Done
+/// again, a run writes nothing twice. Stretches share no lead, so several of an org can be scored at once.
 pub async fn rescore_stretch(
     db: &mut PgConnection,
     act: &Act,

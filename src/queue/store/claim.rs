@@ -241,6 +241,25 @@ pub(super) fn read(row: &PgRow, wants: &[Want], receipt: Receipt) -> sqlx::Resul
     })
 }
 
+/// The jobs of a claim whose rows end with facts about the claim itself: where it found none, one row holds these alone.
+pub(super) fn read_any(
+    rows: &[PgRow],
+    want: &Want,
+    receipt: Receipt,
+) -> sqlx::Result<Vec<Claimed>> {
+    let wants = std::slice::from_ref(want);
+    let mut jobs = Vec::with_capacity(rows.len());
+    for row in rows {
+        if row.try_get::<Option<i64>, _>(0)?.is_some() {
+            jobs.push(read(row, wants, receipt)?);
+        }
+    }
+    Ok(jobs)
+}
+
+/// Where those facts begin.
+pub(super) const FACTS: usize = 16;
+
 /// None of the jobs of these claims runs any more.
 pub(crate) async fn forget(db: &mut PgConnection, receipts: &[Receipt]) -> sqlx::Result<()> {
     let nodes: Vec<i64> = receipts.iter().map(|receipt| receipt.node).collect();

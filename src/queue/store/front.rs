@@ -4,10 +4,7 @@
 
 use sqlx::{PgConnection, Row};
 
-use super::claim::{Claimed, Receipt, Want, read};
-
-/// The last columns are facts about the claim, beside those of a job.
-const FACTS: usize = 16;
+use super::claim::{Claimed, FACTS, Receipt, Want, read_any};
 
 /// What a claim came to.
 #[derive(Debug, Default)]
@@ -90,13 +87,10 @@ pub(crate) async fn take(
     .bind(receipt.number)
     .fetch_all(db)
     .await?;
-    let mut front = Front::default();
-    let wants = std::slice::from_ref(want);
-    for row in &rows {
-        if row.try_get::<Option<i64>, _>(0)?.is_some() {
-            front.jobs.push(read(row, wants, receipt)?);
-        }
-    }
+    let mut front = Front {
+        jobs: read_any(&rows, want, receipt)?,
+        ..Front::default()
+    };
     if let Some(row) = rows.first() {
         front.fits = row.try_get(FACTS)?;
         front.seen = usize::try_from(row.try_get::<i64, _>(FACTS + 1)?).unwrap_or(0);

@@ -4,12 +4,10 @@
 use sqlx::{PgConnection, Row};
 use uuid::Uuid;
 
-use super::claim::{Claimed, Receipt, Want, read};
+use super::claim::{Claimed, FACTS, Receipt, Want, read_any};
 
 /// So many lanes are walked over at a time, so that many full ones hold nobody up for long.
 pub(crate) const WALK: i32 = 2000;
-/// The last columns are facts about the claim, beside those of a job.
-const FACTS: usize = 16;
 
 /// What a claim came to.
 #[derive(Debug, Default)]
@@ -157,13 +155,10 @@ pub(crate) async fn take(
     .bind(receipt.number)
     .fetch_all(db)
     .await?;
-    let mut turn = Turn::default();
-    let wants = std::slice::from_ref(want);
-    for row in &rows {
-        if row.try_get::<Option<i64>, _>(0)?.is_some() {
-            turn.jobs.push(read(row, wants, receipt)?);
-        }
-    }
+    let mut turn = Turn {
+        jobs: read_any(&rows, want, receipt)?,
+        ..Turn::default()
+    };
     if let Some(row) = rows.first() {
         turn.fits = row.try_get(FACTS)?;
         turn.lanes = usize::try_from(row.try_get::<i64, _>(FACTS + 1)?).unwrap_or(0);
