@@ -6,11 +6,10 @@ use domain::command;
 use domain::form::CONTACT;
 use domain::session::new_token;
 use domain::store::forms::{self, NewForm};
-use domain::store::scope::enter_org;
 use serde_json::json;
 
 use super::listing::{Format, moment, or_dash};
-use super::orgs::{Subject, name, named, platform};
+use super::orgs::{Subject, inside, name};
 use super::{Failure, say};
 use crate::config::Config;
 
@@ -53,12 +52,8 @@ struct Create {
 }
 
 pub(super) async fn run(args: Args, config: Arc<Config>) -> Result<(), Failure> {
-    let mut tx = platform(&config).await?;
     let (Command::Ls(subject) | Command::Create(Create { subject, .. })) = &args.command;
-    let (org, act) = named(&mut tx, &subject.org).await?;
-    enter_org(&mut tx, org.id)
-        .await
-        .map_err(anyhow::Error::new)?;
+    let (mut tx, org, act) = inside(&config, subject).await?;
     let base = config.http.public_url.trim_end_matches('/');
     let address = |token: &str| format!("{base}/f/{token}");
     match &args.command {

@@ -7,13 +7,12 @@ use domain::key_scope::Scope;
 use domain::normalise;
 use domain::org::Org;
 use domain::store::api_keys::{self, ListedKey, NewApiKey};
-use domain::store::scope::enter_org;
 use domain::store::{Tx, members};
 use serde_json::json;
 use sqlx::PgConnection;
 
 use super::listing::{Format, moment, or_dash};
-use super::orgs::{Subject, name, named, platform};
+use super::orgs::{Subject, inside, name};
 use super::{Failure, say};
 use crate::config::Config;
 use crate::web::api_key::NewKey;
@@ -68,14 +67,10 @@ struct Revoke {
 }
 
 pub(super) async fn run(args: Args, config: Arc<Config>) -> Result<(), Failure> {
-    let mut tx = platform(&config).await?;
     let (Command::Ls(subject)
     | Command::Create(Create { subject, .. })
     | Command::Revoke(Revoke { subject, .. })) = &args.command;
-    let (org, act) = named(&mut tx, &subject.org).await?;
-    enter_org(&mut tx, org.id)
-        .await
-        .map_err(anyhow::Error::new)?;
+    let (mut tx, org, act) = inside(&config, subject).await?;
     match &args.command {
         Command::Ls(_) => ls(&org, args.format, &mut tx).await,
         Command::Create(create) => {

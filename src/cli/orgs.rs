@@ -10,6 +10,7 @@ use domain::command::{self, CommandError};
 use domain::org::{Org, Profile, Visibility, is_slug};
 use domain::status::Status;
 use domain::store::orgs::{self, NewOrg};
+use domain::store::scope::enter_org;
 use domain::store::{Db, Tx};
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -139,6 +140,16 @@ pub(super) async fn platform(config: &Config) -> Result<Tx, Failure> {
     database::check_migrated(&pool).await?;
     let tx = Db::new(pool).platform().await.map_err(anyhow::Error::new)?;
     Ok(tx)
+}
+
+/// A transaction of the org that is meant, and the circumstances of acting in it.
+pub(super) async fn inside(config: &Config, subject: &Subject) -> Result<(Tx, Org, Act), Failure> {
+    let mut tx = platform(config).await?;
+    let (org, act) = named(&mut tx, &subject.org).await?;
+    enter_org(&mut tx, org.id)
+        .await
+        .map_err(anyhow::Error::new)?;
+    Ok((tx, org, act))
 }
 
 /// The org that somebody means by its short name or its id, and the circumstances of acting in it; asked as the platform.

@@ -7,13 +7,12 @@ use std::sync::Arc;
 
 use domain::command;
 use domain::store::enrichment::{self, NewProvider};
-use domain::store::scope::enter_org;
 use jobs::effects::enrichment::{ProviderConfig, preset_names};
 use jobs::effects::sealed::SealError;
 use serde_json::{Value, json};
 
 use super::listing::{Format, moment, or_dash};
-use super::orgs::{Subject, named, platform};
+use super::orgs::{Subject, inside};
 use super::{Failure, say};
 use crate::config::Config;
 use crate::work;
@@ -72,14 +71,10 @@ struct Off {
 }
 
 pub(super) async fn run(args: Args, config: Arc<Config>) -> Result<(), Failure> {
-    let mut tx = platform(&config).await?;
     let (Command::Ls(subject)
     | Command::Set(Set { subject, .. })
     | Command::Off(Off { subject, .. })) = &args.command;
-    let (org, act) = named(&mut tx, &subject.org).await?;
-    enter_org(&mut tx, org.id)
-        .await
-        .map_err(anyhow::Error::new)?;
+    let (mut tx, org, act) = inside(&config, subject).await?;
     let format = args.format;
     match &args.command {
         Command::Ls(_) => {
