@@ -21,7 +21,7 @@ use tracing::{debug, error, warn};
 
 use crate::desk::{Claims, Desk, Exchange};
 use crate::outlook::Outlook;
-use crate::patience::ask;
+use crate::patience::{Broken, ask};
 use crate::ruled::{self, Way};
 use crate::store::claim::{self, Want};
 use crate::store::history;
@@ -52,6 +52,7 @@ const PASS_OVER: Duration = Duration::from_secs(30);
 pub(crate) struct Exchanger {
     pub(crate) desk: Arc<Desk>,
     pub(crate) pool: PgPool,
+    pub(crate) broken: Arc<Broken>,
     pub(crate) node: watch::Receiver<Option<i64>>,
     pub(crate) outlook: Arc<Outlook>,
     pub(crate) strange: Arc<Strange>,
@@ -120,7 +121,7 @@ impl Exchanger {
     async fn make(&self, exchange: &mut Exchange) -> sqlx::Result<Claims> {
         let node = *self.node.borrow();
         ask(&self.pool, LONGEST, async |db| {
-            self.on(db, exchange, node).await
+            self.broken.unless(self.on(db, exchange, node)).await
         })
         .await
     }

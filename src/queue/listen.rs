@@ -1,6 +1,7 @@
 //! Hear the wake-ups of other processes.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::PgPool;
@@ -8,6 +9,7 @@ use sqlx::postgres::{PgListener, PgPoolOptions};
 use tracing::{debug, info, warn};
 
 use crate::Wake;
+use crate::patience::Broken;
 use crate::store::CHANNEL;
 
 /// How long a connection may be silent before it is asked whether it is still one.
@@ -18,10 +20,10 @@ const ANSWER: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// Hears wake-ups, on a connection of its own, for ever. While it is deaf, the process finds its work by looking.
-pub(crate) async fn listen(pool: PgPool, wake: Wake) {
+pub(crate) async fn listen(pool: PgPool, wake: Wake, broken: Arc<Broken>) {
     let mut deaf = false;
     loop {
-        match hear(&pool, &wake, &mut deaf).await {
+        match broken.unless(hear(&pool, &wake, &mut deaf)).await {
             Err(error) if deaf => debug!("Wake-ups are still not heard: {error}"),
             Err(error) => {
                 warn!("Wake-ups are not heard for now, jobs are found by looking: {error}");

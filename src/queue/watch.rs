@@ -13,7 +13,7 @@ use crate::JobId;
 use crate::cancel::Cancels;
 use crate::desk::Desk;
 use crate::outlook::Outlook;
-use crate::patience::ask;
+use crate::patience::{self, Broken, ask};
 use crate::store;
 use crate::store::age;
 use crate::store::claim::{self, Glance};
@@ -26,8 +26,9 @@ const SHORTEST: Duration = Duration::from_millis(50);
 /// is left is due at the next look, which comes at once.
 const PROMOTIONS: usize = 4;
 
-/// A look that takes longer is given up, its connection with it.
-const LONGEST_LOOK: Duration = Duration::from_secs(10);
+/// A look that takes longer is given up, its connection with it. It takes milliseconds, and is what finds first that every
+/// connection went half-open while nothing ran.
+const LONGEST_LOOK: Duration = Duration::from_secs(5);
 /// How long a job waits behind more urgent ones before it goes ahead of them.
 const AGE: Duration = Duration::from_secs(60);
 /// Of so many jobs that are finished one at most is such a job, so that what is urgent stays so. At each look it is one in
@@ -39,6 +40,10 @@ const AGED_SHARE: u64 = 8;
 pub(crate) struct Watch {
     pub(crate) desk: Arc<Desk>,
     pub(crate) pool: PgPool,
+    /// What exchanges go by.
+    pub(crate) exchanging: PgPool,
+    /// Tells them that the way is broken.
+    pub(crate) broken: Arc<Broken>,
     pub(crate) outlook: Arc<Outlook>,
     pub(crate) node: watch::Receiver<Option<i64>>,
     pub(crate) cancels: Arc<Cancels>,
@@ -76,7 +81,11 @@ impl Watch {
         let look = ask(&self.pool, LONGEST_LOOK, async |db| {
             self.see(db, queues).await
         });
-        self.tell(&look.await?);
+        let look = look.await;
+        if look.as_ref().is_err_and(patience::is_of_the_way) {
+            self.broken.tell(&self.exchanging);
+        }
+        self.tell(&look?);
         Ok(())
     }
 
@@ -156,6 +165,8 @@ mod tests {
         let watch = Watch {
             desk: desk.clone(),
             pool: PgPool::connect_lazy("postgres://localhost").unwrap(),
+            exchanging: PgPool::connect_lazy("postgres://localhost").unwrap(),
+            broken: Arc::default(),
             outlook: Arc::default(),
             node,
             cancels: Arc::default(),

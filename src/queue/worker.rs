@@ -18,6 +18,7 @@ use crate::lease::Lease;
 use crate::listen::listen;
 use crate::maintenance::Maintenance;
 use crate::outlook::Outlook;
+use crate::patience::Broken;
 use crate::rescue::Rescue;
 use crate::schedule::{Schedule, ScheduleError, Ticker};
 use crate::store::node::About;
@@ -180,6 +181,7 @@ impl<Ctx: Clone + Send + Sync + 'static> Builder<Ctx> {
             desk,
             exchanging: exchanging(&self.pool),
             own: connections(&self.pool),
+            broken: Arc::default(),
             wake: self.wake.unwrap_or_else(|| Wake::new(self.pool.clone())),
             lease: Lease::start(self.pool.connect_options(), about, self.lease)?,
             outlook: Arc::default(),
@@ -232,6 +234,7 @@ struct Parts {
     /// Connections that nobody takes from the exchanges.
     exchanging: PgPool,
     own: PgPool,
+    broken: Arc<Broken>,
     wake: Wake,
     lease: Lease,
     outlook: Arc<Outlook>,
@@ -249,6 +252,7 @@ impl Parts {
         let exchanger = Exchanger {
             desk: self.desk.clone(),
             pool: self.exchanging.clone(),
+            broken: self.broken.clone(),
             node: self.lease.node.clone(),
             outlook: self.outlook.clone(),
             strange: self.strange.clone(),
@@ -258,8 +262,10 @@ impl Parts {
 
     /// Hears the wake-ups of other processes.
     fn hear(&self) -> Task {
-        let (pool, wake) = (self.own.clone(), self.wake.clone());
-        supervise("listen", move || listen(pool.clone(), wake.clone()))
+        let (pool, wake, broken) = (self.own.clone(), self.wake.clone(), self.broken.clone());
+        supervise("listen", move || {
+            listen(pool.clone(), wake.clone(), broken.clone())
+        })
     }
 
     /// Passes wake-ups on, and that claims have become possible.
@@ -287,6 +293,8 @@ impl Parts {
         let watch = Watch {
             desk: self.desk.clone(),
             pool: self.own.clone(),
+            exchanging: self.exchanging.clone(),
+            broken: self.broken.clone(),
             outlook: self.outlook.clone(),
             node: self.lease.node.clone(),
             cancels: self.cancels.clone(),

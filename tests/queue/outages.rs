@@ -84,6 +84,37 @@ async fn a_server_that_turns_read_only_and_back_needs_no_new_process() {
     assert_eq!(report.unwritten, 0);
 }
 
+/// How soon after an outage work goes on, as README promises.
+const RESUMES: Duration = Duration::from_secs(15);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn when_every_connection_went_half_open_at_once_only_one_is_waited_for() {
+    let world = World::new().await;
+    let line = Line::to(world.database_url()).await;
+    let pool = PgPoolOptions::new().connect_lazy(&line.url).unwrap();
+    let stage = Stage::default();
+    let running = Worker::builder(pool, registry(), stage.clone())
+        .pools(vec![Pool {
+            name: "stage".into(),
+            queues: vec!["stage".into()],
+            concurrency: 2,
+        }])
+        .start()
+        .await
+        .unwrap();
+    // Four for its exchanges, one to listen, one for its lease, and what looks at the queues.
+    let open = "SELECT count(*) >= 9 FROM pg_stat_activity
+        WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    until(&world.pool, open).await;
+
+    line.fall_silent();
+    enqueue_note(&world, "meanwhile").await;
+
+    let resumed = tokio::time::timeout(RESUMES, stage.until(1)).await;
+    assert!(resumed.is_ok(), "work did not go on");
+    running.stop(GRACE).await;
+}
+
 /// Notes the trace that it is part of, and enqueues a note.
 #[derive(Debug, Serialize, Deserialize)]
 struct Traced {
