@@ -2,9 +2,13 @@
 //!
 //! A claim whose commit was not heard of is nobody's: the row says that this process runs the job, and this process does
 //! not know. Such rows are found by comparing the two.
+//!
+//! What runs here is counted here too, by lane: a claim under a limit need not have the database look up each job.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use uuid::Uuid;
 
 use crate::JobId;
 use crate::store::claim::{Claimed, Receipt};
@@ -16,11 +20,19 @@ pub(crate) struct Claims(Mutex<Known>);
 
 #[derive(Debug, Default)]
 struct Known {
-    jobs: HashMap<(JobId, i32), Receipt>,
+    jobs: HashMap<(JobId, i32), Job>,
     /// How many jobs of each are left.
     left: HashMap<Receipt, usize>,
     /// Those of which none is left.
     ended: Vec<Receipt>,
+}
+
+#[derive(Debug)]
+struct Job {
+    receipt: Receipt,
+    queue: Arc<str>,
+    /// The lane in which it runs, or is about to.
+    lane: Option<Uuid>,
 }
 
 impl Claims {
@@ -28,9 +40,28 @@ impl Claims {
     pub(crate) fn made(&self, claimed: &[Claimed]) {
         let mut known = self.known();
         for job in claimed {
-            known.jobs.insert((job.id, job.epoch), job.receipt);
+            let at = Job {
+                receipt: job.receipt,
+                queue: job.queue.clone(),
+                lane: job.lane,
+            };
+            known.jobs.insert((job.id, job.epoch), at);
             *known.left.entry(job.receipt).or_default() += 1;
         }
+    }
+
+    /// It does not run any more, and what came of it is to be written.
+    pub(crate) fn ended(&self, job: JobId, epoch: i32) {
+        if let Some(job) = self.known().jobs.get_mut(&(job, epoch)) {
+            job.lane = None;
+        }
+    }
+
+    /// The lanes of the jobs of a queue that run, each as often as it has some.
+    pub(crate) fn lanes(&self, queue: &str) -> Vec<Uuid> {
+        let known = self.known();
+        let jobs = known.jobs.values().filter(|job| &*job.queue == queue);
+        jobs.filter_map(|job| job.lane).collect()
     }
 
     /// What came of these is written.
@@ -66,7 +97,7 @@ impl Claims {
 
 impl Known {
     fn settled(&mut self, job: JobId, epoch: i32) {
-        let Some(receipt) = self.jobs.remove(&(job, epoch)) else {
+        let Some(Job { receipt, .. }) = self.jobs.remove(&(job, epoch)) else {
             return;
         };
         let Some(left) = self.left.get_mut(&receipt) else {

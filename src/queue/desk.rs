@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::time::Duration;
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, OwnedMutexGuard};
 use tokio::time::Instant;
 
 use crate::JobId;
@@ -40,6 +40,8 @@ pub(crate) struct Desk {
     /// Nothing more is claimed.
     closed: AtomicBool,
     pub(crate) claims: claims::Claims,
+    /// One exchange at a time claims where something is limited.
+    turns: Arc<tokio::sync::Mutex<()>>,
 }
 
 /// What an exchange has claimed.
@@ -62,6 +64,8 @@ pub(crate) struct Exchange {
     /// What each wanted lane's count was.
     seen: Vec<u64>,
     manner: Manner,
+    /// Its turn to claim where something is limited, until what it has claimed is known to count.
+    pub(crate) turn: Option<OwnedMutexGuard<()>>,
 }
 
 impl Exchange {
@@ -75,6 +79,7 @@ impl Exchange {
             wants: Vec::new(),
             seen: Vec::new(),
             manner: Manner::Alone,
+            turn: None,
         });
         alone.collect()
     }
@@ -134,7 +139,18 @@ impl Desk {
             bell: Notify::new(),
             closed: AtomicBool::new(false),
             claims: claims::Claims::default(),
+            turns: Arc::default(),
         }
+    }
+
+    /// The turn to claim where something is limited, if no other exchange has it.
+    pub(crate) fn try_turn(&self) -> Option<OwnedMutexGuard<()>> {
+        self.turns.clone().try_lock_owned().ok()
+    }
+
+    /// The same, when it comes.
+    pub(crate) async fn turn(&self) -> OwnedMutexGuard<()> {
+        self.turns.clone().lock_owned().await
     }
 
     /// Every queue that is served.
@@ -228,6 +244,7 @@ impl Desk {
 
     /// What came of a job of this pool and queue is to be written.
     pub(crate) fn settle(&self, pool: usize, queue: &str, settlement: Settlement) {
+        self.claims.ended(settlement.id, settlement.epoch);
         let has_run = settlement.fate != Fate::Release;
         let waiting = {
             let mut outcomes = lock(&self.outcomes);
@@ -305,6 +322,7 @@ impl Desk {
                         wants,
                         seen,
                         manner: Manner::Together,
+                        turn: None,
                     };
                 }
                 let look = if may_claim { self.next_look() } else { None };
@@ -328,6 +346,7 @@ impl Desk {
             wants: Vec::new(),
             seen: Vec::new(),
             manner: Manner::Again,
+            turn: None,
         }
     }
 

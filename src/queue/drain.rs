@@ -7,6 +7,7 @@ use sqlx::{Connection, PgConnection, PgPool};
 
 use crate::exchange::claim_all;
 use crate::execute::{self, execute};
+use crate::ruled::Limited;
 use crate::store::claim::{self, Claimed, Glance, Want};
 use crate::store::settle::{Fate, settle};
 use crate::store::{self, node};
@@ -152,6 +153,9 @@ pub async fn drain<Ctx: Clone + Send + Sync + 'static>(
 
 async fn claim(db: &mut PgConnection, node: i64, wants: &[Want]) -> sqlx::Result<Vec<Claimed>> {
     let mut tx = db.begin().await?;
+    if let Some(limited) = Limited::of(wants) {
+        limited.lock(&mut tx).await?;
+    }
     let claims = claim_all(&mut tx, node, wants, &[]).await?;
     tx.commit().await?;
     let mut jobs = claims.jobs;

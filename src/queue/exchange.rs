@@ -22,7 +22,7 @@ use tracing::{debug, error, warn};
 use crate::desk::{Claims, Desk, Exchange};
 use crate::outlook::Outlook;
 use crate::patience::{Broken, ask};
-use crate::ruled::{self, Way};
+use crate::ruled::{self, Limited, Way};
 use crate::store::claim::{self, Want};
 use crate::store::history;
 use crate::store::settle::{self, Fate, Settled, Settlement, settle};
@@ -141,14 +141,13 @@ impl Exchanger {
             return Ok(Claims::default());
         }
         let passed_over = self.strange.passed_over();
-        let wants = match node {
+        let mut wants = match node {
             Some(_) => exchange.wants.clone(),
             None => Vec::new(),
         };
-        let wants = &*wants;
         let node = node.unwrap_or_default();
-        if exchange.settlements.is_empty() && is_one_statement(wants) {
-            return claim_all(db, node, wants, &passed_over).await;
+        if exchange.settlements.is_empty() && is_one_statement(&wants) {
+            return claim_all(db, node, &wants, &passed_over).await;
         }
         let ended = self.desk.claims.count_ended();
         let alone = exchange.settlements.len() == 1 && !exchange.settlements[0].in_batch;
@@ -164,18 +163,27 @@ impl Exchanger {
         if ended >= ENDED_CLAIMS.0 || (is_ruled && ended > 0) {
             claim::forget(&mut tx, &self.desk.claims.take_ended()).await?;
         }
-        let is_limited = wants
-            .iter()
-            .any(|want| want.way.is_some_and(|way| way.limited));
-        if is_limited && !exchange.settlements.is_empty() {
-            // Whoever claims there waits for its turn, and the outcomes need not.
-            tx.commit().await?;
-            self.note(&exchange.settlements, settled);
-            self.look_out(&exchange.settlements);
-            exchange.wrote();
-            tx = db.begin().await?;
+        if let Some(limited) = Limited::of(&wants) {
+            exchange.turn = self.desk.try_turn();
+            if exchange.turn.is_none() || !limited.try_lock(&mut tx).await? {
+                // The claim waits for its turn, with nothing locked, and the outcomes need not.
+                tx.commit().await?;
+                if !exchange.settlements.is_empty() {
+                    self.note(&exchange.settlements, settled);
+                    self.look_out(&exchange.settlements);
+                    exchange.wrote();
+                }
+                tx = db.begin().await?;
+                if exchange.turn.is_none() {
+                    exchange.turn = Some(self.desk.turn().await);
+                }
+                limited.lock(&mut tx).await?;
+            }
+            for want in wants.iter_mut().filter(|want| want.is_limited()) {
+                want.running = Some(self.desk.claims.lanes(&want.queue));
+            }
         }
-        let claimed = claim_all(&mut tx, node, wants, &passed_over).await?;
+        let claimed = claim_all(&mut tx, node, &wants, &passed_over).await?;
         tx.commit().await?;
         if !exchange.settlements.is_empty() {
             self.note(&exchange.settlements, settled);
@@ -249,11 +257,12 @@ pub(crate) async fn prepare(db: &mut PgConnection) -> sqlx::Result<()> {
 /// Whether one statement claims all that is wanted, or nothing.
 fn is_one_statement(wants: &[Want]) -> bool {
     let is_free = |want: &Want| want.way.is_none();
-    let needs_no_lock = |want: &Want| want.way.is_some_and(|way| !way.limited);
+    let needs_no_lock = |want: &Want| !want.is_limited();
     wants.iter().all(is_free) || matches!(wants, [want] if needs_no_lock(want))
 }
 
-/// Claims what is wanted: in queues without rules in one statement, then under rules queue by queue.
+/// Claims what is wanted: in queues without rules in one statement, then under rules queue by queue. Those in which something
+/// is limited are [locked](Limited::lock).
 pub(crate) async fn claim_all(
     db: &mut PgConnection,
     node: i64,
@@ -270,10 +279,6 @@ pub(crate) async fn claim_all(
         let free = wants.iter().filter(|want| want.way.is_none());
         let free: Vec<Want> = free.cloned().collect();
         claimed.jobs = claim::claim(db, node, &free, not).await?;
-    }
-    if !ruled.is_empty() {
-        let locks: Vec<(&Want, Way)> = ruled.iter().map(|(_, want, way)| (*want, *way)).collect();
-        ruled::lock(db, &locks).await?;
     }
     for (number, want, way) in ruled {
         let round = ruled::claim(db, node, want, way, not).await?;

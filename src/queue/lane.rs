@@ -174,6 +174,7 @@ impl Lane {
             },
             way: rules.way,
             start: rules.start.clone(),
+            running: None,
         }
     }
 

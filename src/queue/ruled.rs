@@ -50,19 +50,38 @@ pub(crate) struct Round {
     pub(crate) wait: Option<Duration>,
 }
 
-/// Makes sure that only this transaction claims in the queues of `wants` in which something is limited, each with the way of
-/// its rules.
-pub(crate) async fn lock(db: &mut PgConnection, wants: &[(&Want, Way)]) -> sqlx::Result<()> {
-    let limited = wants.iter().filter(|(_, way)| way.limited);
-    let queues: Vec<&str> = limited.map(|(want, _)| &*want.queue).collect();
-    if queues.is_empty() {
-        return Ok(());
-    }
-    let crossing = wants.iter().any(|(_, way)| way.crossing);
-    ruled::lock(db, &queues, crossing).await
+/// The queues of some wants in which something is limited: only one transaction at a time claims there.
+#[derive(Debug)]
+pub(crate) struct Limited<'a> {
+    queues: Vec<&'a str>,
+    crossing: bool,
 }
 
-/// Claims jobs of one queue that may start under its rules; the queue is [locked](lock) if something is limited there.
+impl<'a> Limited<'a> {
+    /// `None` if there are none.
+    pub(crate) fn of(wants: &'a [Want]) -> Option<Self> {
+        let limited = wants.iter().filter(|want| want.is_limited());
+        let queues: Vec<&str> = limited.map(|want| &*want.queue).collect();
+        (!queues.is_empty()).then(|| Self {
+            queues,
+            crossing: wants
+                .iter()
+                .any(|want| want.way.is_some_and(|way| way.crossing)),
+        })
+    }
+
+    /// Makes sure that only this transaction claims there.
+    pub(crate) async fn lock(&self, db: &mut PgConnection) -> sqlx::Result<()> {
+        ruled::lock(db, &self.queues, self.crossing).await
+    }
+
+    /// The same where nobody else does; says whether it is so.
+    pub(crate) async fn try_lock(&self, db: &mut PgConnection) -> sqlx::Result<bool> {
+        ruled::try_lock(db, &self.queues, self.crossing).await
+    }
+}
+
+/// Claims jobs of one queue that may start under its rules; the queue is [locked](Limited::lock) if something is limited there.
 pub(crate) async fn claim(
     db: &mut PgConnection,
     node: i64,
@@ -140,10 +159,13 @@ async fn from_front(
     }
     // Next time they need not be looked at in vain.
     let walks = front.jobs.len() * WORTH_A_LOOK < want.most;
-    let rest = Want {
+    let mut rest = Want {
         most,
         ..want.clone()
     };
+    if let Some(running) = &mut rest.running {
+        running.extend(front.jobs.iter().filter_map(|job| job.lane));
+    }
     let turn = turns::take(db, node, &rest, not, true).await?;
     let mut round = in_turn(&rest, turn);
     round.start.walks = walks;

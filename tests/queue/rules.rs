@@ -385,8 +385,8 @@ async fn a_job_that_has_waited_for_a_minute_goes_ahead_of_more_urgent_ones() {
     let order = scene.order();
     let place = |number| order.iter().position(|ran| *ran == number).unwrap();
     assert!(place(9999) < 1500, "it ran as number {}", place(9999));
-    // A young one is as urgent as it was: last.
-    assert_eq!(place(9998), 2001);
+    // A young one is as urgent as it was: last, or beside the last.
+    assert!(place(9998) >= 2000, "it ran as number {}", place(9998));
     // What is kept of it is how urgent it was meant to be.
     let kept: i16 = sqlx::query_scalar("SELECT priority FROM queue.job_history WHERE id = $1")
         .bind(old)

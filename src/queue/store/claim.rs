@@ -121,12 +121,20 @@ pub(crate) struct Want {
     pub(crate) way: Option<Way>,
     /// Where a claim under rules starts to look.
     pub(crate) start: Start,
+    /// The lanes of the jobs that the node runs there, each as often as it has some, if that is known better than to the
+    /// database.
+    pub(crate) running: Option<Vec<Uuid>>,
 }
 
 impl Want {
     /// The most jobs of each lane, as a statement is told.
     pub(super) fn most_of_each(&self) -> Option<i64> {
         self.each.and_then(|each| i64::try_from(each.get()).ok())
+    }
+
+    /// Whether something is limited there.
+    pub(crate) fn is_limited(&self) -> bool {
+        self.way.is_some_and(|way| way.limited)
     }
 
     /// The first `most` jobs of a queue.
@@ -138,6 +146,7 @@ impl Want {
             after: None,
             way: None,
             start: Start::default(),
+            running: None,
         }
     }
 }

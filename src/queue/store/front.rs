@@ -47,8 +47,13 @@ pub(crate) async fn take(
             ) j
         ), running AS MATERIALIZED (
             SELECT lane, count(*) AS count
-            FROM queue.running
-            WHERE queue = $2 AND lane IS NOT NULL AND EXISTS (SELECT FROM front)
+            FROM (
+                SELECT lane
+                FROM queue.running
+                WHERE queue = $2 AND lane IS NOT NULL AND ($6::uuid[] IS NULL OR node <> $1) AND EXISTS (SELECT FROM front)
+                UNION ALL
+                SELECT unnest($6::uuid[])
+            ) running
             GROUP BY lane
         ), room AS MATERIALIZED (
             SELECT front.place, front.lane IS NULL OR own.lane_running - coalesce(running.count, 0) >= front.number AS has_room,
@@ -85,6 +90,7 @@ pub(crate) async fn take(
     .bind(i64::try_from(want.most).unwrap_or(i64::MAX))
     .bind(not)
     .bind(receipt.number)
+    .bind(want.running.as_deref())
     .fetch_all(db)
     .await?;
     let mut front = Front {

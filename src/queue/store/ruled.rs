@@ -30,6 +30,9 @@ impl Start {
     }
 }
 
+/// Of the locks of this database, ours.
+const SPACE: i32 = 0x6c65_6164;
+
 /// Makes sure, until the transaction ends, that no other process claims in these queues; if `crossing`, in any queue that is
 /// under rules, as a rule of a kind, a lane or a key goes across queues.
 pub(crate) async fn lock(
@@ -37,8 +40,6 @@ pub(crate) async fn lock(
     queues: &[&str],
     crossing: bool,
 ) -> sqlx::Result<()> {
-    /// Of the locks of this database, ours.
-    const SPACE: i32 = 0x6c65_6164;
     // A turn comes round, however short a row is waited for.
     if crossing {
         sqlx::query("SELECT set_config('lock_timeout', '10s', true), pg_advisory_xact_lock($1, 0)")
@@ -60,6 +61,31 @@ pub(crate) async fn lock(
     .execute(db)
     .await?;
     Ok(())
+}
+
+/// Like [`lock`] where that has not to wait for anybody; says whether it is so. If not, some may be locked all the same.
+pub(crate) async fn try_lock(
+    db: &mut PgConnection,
+    queues: &[&str],
+    crossing: bool,
+) -> sqlx::Result<bool> {
+    if crossing {
+        return sqlx::query_scalar("SELECT pg_try_advisory_xact_lock($1, 0)")
+            .bind(SPACE)
+            .fetch_one(db)
+            .await;
+    }
+    sqlx::query_scalar(
+        r#"
+        SELECT pg_try_advisory_xact_lock_shared($1, 0) AND (SELECT bool_and(pg_try_advisory_xact_lock($1 + 1, lock)) FROM (
+            SELECT DISTINCT hashtext(queue) AS lock FROM unnest($2::text[]) queue
+        ) locks)
+        "#,
+    )
+    .bind(SPACE)
+    .bind(queues)
+    .fetch_one(db)
+    .await
 }
 
 /// The jobs of a queue that could run next, ready and held ones, in the order of the queue.

@@ -61,7 +61,10 @@ pub(crate) async fn take(
         ), running AS MATERIALIZED (
             SELECT lane
             FROM queue.running
-            WHERE queue = $2 AND lane IS NOT NULL AND (SELECT lane_running FROM own) IS NOT NULL
+            WHERE queue = $2 AND lane IS NOT NULL AND ($10::uuid[] IS NULL OR node <> $1)
+                AND (SELECT lane_running FROM own) IS NOT NULL
+            UNION ALL
+            SELECT lane FROM unnest($10::uuid[]) AS lane WHERE (SELECT lane_running FROM own) IS NOT NULL
         ), filled AS MATERIALIZED (
             SELECT lane FROM running GROUP BY lane HAVING count(*) >= (SELECT lane_running FROM own)
         ), front AS (
@@ -153,6 +156,7 @@ pub(crate) async fn take(
     .bind(locked)
     .bind(want.most_of_each())
     .bind(receipt.number)
+    .bind(want.running.as_deref())
     .fetch_all(db)
     .await?;
     let mut turn = Turn {
