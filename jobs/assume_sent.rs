@@ -1,5 +1,5 @@
-//! Take mails for sent of which nothing was heard for a day, say how many are in doubt, and see to those that have lost their
-//! job.
+//! Take mails for sent of which nothing was heard for a day, say how many are in doubt, and see to those that have no job: one
+//! that was lost is made again, one that somebody cancelled calls its mail off.
 
 use std::time::Duration;
 
@@ -7,9 +7,10 @@ use chrono::TimeDelta;
 use domain::clock::Timestamp;
 use domain::id::OrgId;
 use domain::store::mail_ledger;
-use queue::{Attempt, Job, JobResult, Key, Outcome, enqueue_many};
+use queue::{Attempt, Job, JobResult, Key, Outcome, enqueue_many, history};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use sqlx::PgConnection;
 use tokio::time::Instant;
 use tracing::warn;
 
@@ -21,6 +22,8 @@ const HEARD_WITHIN: TimeDelta = TimeDelta::hours(24);
 /// Mails of an org that are settled in a run.
 const A_RUN: i64 = 1_000;
 
+/// Why such a mail does not go.
+const CANCELLED: &str = "its job was cancelled";
 /// An attempt goes on for so long; the next one begins where it stopped.
 const A_WHILE: Duration = Duration::from_secs(60);
 
@@ -35,6 +38,9 @@ struct SoFar {
     unknown: i64,
     /// Mails that have a job again.
     resumed: u64,
+    /// Mails whose job was cancelled.
+    #[serde(default)]
+    called_off: usize,
 }
 
 /// Looks at what is in doubt and takes no other input; run again it finds what is left.
@@ -64,13 +70,11 @@ impl Job for AssumeSent {
             let mut tx = ctx.begin(org, attempt).await?;
             let before = now - HEARD_WITHIN;
             let assumed = mail_ledger::assume_sent(&mut tx, org, before, A_RUN).await?;
-            // One that has its job, which only waits for its turn, gets no second one.
-            let late = mail_ledger::late(&mut tx, org, now, A_RUN).await?;
-            let send = |message| SendMail { org, message };
-            let jobs: Vec<_> = late.into_iter().map(send).collect();
+            let (called_off, resumed) = see_to_late(&mut tx, org, now).await?;
             so_far.assumed += assumed;
             so_far.unknown += mail_ledger::unknown(&mut tx, org, now).await?;
-            so_far.resumed += enqueue_many(&mut tx, &jobs).await?;
+            so_far.called_off += called_off;
+            so_far.resumed += resumed;
             so_far.last = Some(org);
             attempt.checkpoint(&mut tx, &so_far).await?;
             ctx.commit(tx).await?;
@@ -80,6 +84,7 @@ impl Job for AssumeSent {
             assumed,
             unknown,
             resumed,
+            called_off,
             ..
         } = so_far;
         if assumed > 0 {
@@ -89,7 +94,30 @@ impl Job for AssumeSent {
             warn!("{resumed} mails were to go and had no job; they have one again");
         }
         Ok(Outcome::DoneWith(
-            json!({"assumed": assumed, "unknown": unknown, "resumed": resumed}),
+            json!({"assumed": assumed, "unknown": unknown, "resumed": resumed, "called_off": called_off}),
         ))
     }
+}
+
+/// Calls off the mails that are late because somebody cancelled their job, and sees to it that the others have one; says how
+/// many were called off, and how many had none.
+async fn see_to_late(
+    db: &mut PgConnection,
+    org: OrgId,
+    now: Timestamp,
+) -> anyhow::Result<(usize, u64)> {
+    let late = mail_ledger::late(db, org, now, A_RUN).await?;
+    let Some(first) = late.iter().map(|(_, decided)| *decided).min() else {
+        return Ok((0, 0));
+    };
+    let send = |(message, _)| SendMail { org, message };
+    let mut jobs: Vec<_> = late.into_iter().map(send).collect();
+    let since_then = (now - first).to_std().unwrap_or_default();
+    let cancelled = history::were_cancelled(db, &jobs, since_then).await?;
+    let mut cancelled = cancelled.into_iter();
+    let is_off = |_: &mut SendMail| cancelled.next().unwrap_or(false);
+    let off: Vec<_> = jobs.extract_if(.., is_off).map(|job| job.message).collect();
+    mail_ledger::call_off(db, org, &off, CANCELLED).await?;
+    // One that has its job, which only waits for its turn, gets no second one.
+    Ok((off.len(), enqueue_many(db, &jobs).await?))
 }

@@ -84,7 +84,7 @@ async fn a_mail_of_which_nothing_was_heard_for_a_day_is_taken_for_sent() {
         results(&world, "assume_sent").await,
         [(
             "completed".to_owned(),
-            Some(json!({"assumed": 1, "unknown": 1, "resumed": 1}))
+            Some(json!({"assumed": 1, "unknown": 1, "resumed": 1, "called_off": 0}))
         )]
     );
     assert_eq!(state(&world, org, "old").await, "assumed_sent");
@@ -177,6 +177,41 @@ async fn a_mail_that_is_to_go_and_has_lost_its_job_gets_another() {
 }
 
 #[tokio::test]
+async fn a_mail_whose_job_somebody_cancelled_does_not_go_after_all() {
+    let (world, org, _) = staffed().await;
+    world.leave_jobs();
+    let ids = written(&world, org, &["cancelled", "kept"]).await;
+    let jobs = ids.iter().map(|message| SendMail {
+        org,
+        message: *message,
+    });
+    let mut db = world.pool.acquire().await.unwrap();
+    for job in jobs {
+        let job = queue::enqueue(&mut db, &job).await.unwrap().id();
+        queue::admin::cancel(&mut db, job.0, "wrong list")
+            .await
+            .unwrap();
+    }
+    // One that was cancelled before there was this mail of its key says nothing.
+    sqlx::query("UPDATE queue.job_history SET finished_at = finished_at - interval '2 days' WHERE unique_key = $1")
+        .bind(ids[1].to_string())
+        .execute(&mut *db)
+        .await
+        .unwrap();
+    world.clock.advance(chrono::TimeDelta::hours(1));
+
+    assert_eq!(sweep(&world).await, [ids[1]]);
+
+    assert_eq!(state(&world, org, "cancelled").await, "cancelled");
+    assert_eq!(state(&world, org, "kept").await, "queued");
+    let (_, said) = results(&world, "assume_sent").await.remove(0);
+    assert_eq!(
+        said,
+        Some(json!({"assumed": 0, "unknown": 0, "resumed": 1, "called_off": 1}))
+    );
+}
+
+#[tokio::test]
 async fn a_run_that_was_interrupted_goes_on_behind_the_last_org() {
     let (world, first, _) = staffed().await;
     let second = world.another_org().await;
@@ -216,6 +251,6 @@ async fn a_run_that_was_interrupted_goes_on_behind_the_last_org() {
     let (_, said) = results(&world, "assume_sent").await.remove(0);
     assert_eq!(
         said,
-        Some(json!({"assumed": 2, "unknown": 0, "resumed": 0}))
+        Some(json!({"assumed": 2, "unknown": 0, "resumed": 0, "called_off": 0}))
     );
 }

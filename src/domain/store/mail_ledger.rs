@@ -237,22 +237,23 @@ pub async fn unknown(db: &mut PgConnection, org: OrgId, now: Timestamp) -> sqlx:
     .await
 }
 
-/// At most so many mails that are to go and were not attempted in time, longest-waiting first: their jobs are late or gone.
+/// At most so many mails that are to go and were not attempted in time, longest-waiting first, each with when it was decided
+/// on: their jobs are late or gone.
 pub async fn late(
     db: &mut PgConnection,
     org: OrgId,
     now: Timestamp,
     most: i64,
-) -> sqlx::Result<Vec<MessageId>> {
-    sqlx::query_scalar(
+) -> sqlx::Result<Vec<(MessageId, Timestamp)>> {
+    sqlx::query_as(
         r#"
-        SELECT id
+        SELECT id, created_at
         FROM (
-            (SELECT id, not_before AS since FROM email_messages
+            (SELECT id, created_at, not_before AS since FROM email_messages
                 WHERE org_id = $1 AND state IN ('queued', 'deferred') AND not_before <= $2
                 ORDER BY not_before LIMIT $3)
             UNION ALL
-            (SELECT id, claimed_at FROM email_messages
+            (SELECT id, created_at, claimed_at FROM email_messages
                 WHERE org_id = $1 AND state = 'sending' AND claimed_at <= $2
                 ORDER BY claimed_at LIMIT $3)
         ) late
@@ -265,6 +266,27 @@ pub async fn late(
     .bind(most)
     .fetch_all(db)
     .await
+}
+
+/// These go no more, for this reason, unless one is on its way by now.
+pub async fn call_off(
+    db: &mut PgConnection,
+    org: OrgId,
+    ids: &[MessageId],
+    why: &str,
+) -> sqlx::Result<()> {
+    sqlx::query(
+        r#"
+        UPDATE email_messages SET state = 'cancelled', last_error = $3
+        WHERE org_id = $1 AND id = ANY ($2) AND state IN ('queued', 'deferred', 'sending')
+        "#,
+    )
+    .bind(org)
+    .bind(ids)
+    .bind(why)
+    .execute(db)
+    .await?;
+    Ok(())
 }
 
 fn shortened(text: &str, longest: usize) -> String {

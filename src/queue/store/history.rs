@@ -3,8 +3,14 @@
 //! A row has the result, the error of every attempt and the lines that attempts logged. A day is a partition; what is
 //! too old is dropped as a whole, which costs the same for ten rows and ten million.
 
+use std::collections::HashSet;
+use std::time::Duration;
+
 use serde::Serialize;
 use sqlx::{Connection, PgConnection};
+
+use super::insert::interval;
+use crate::Job;
 
 /// One day of history.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, sqlx::FromRow)]
@@ -59,6 +65,35 @@ pub async fn partitions(db: &mut PgConnection) -> sqlx::Result<Vec<Partition>> {
     )
     .fetch_all(db)
     .await
+}
+
+/// Which of these jobs, in their order, somebody cancelled in so long: one of their kind and key was. It reads all that has
+/// finished in that time.
+pub async fn were_cancelled<J: Job>(
+    db: &mut PgConnection,
+    jobs: &[J],
+    within: Duration,
+) -> sqlx::Result<Vec<bool>> {
+    let keys: Vec<Option<String>> = jobs
+        .iter()
+        .map(|job| job.key().map(|key| key.text))
+        .collect();
+    let cancelled: HashSet<String> = sqlx::query_scalar(
+        r#"
+        SELECT DISTINCT unique_key
+        FROM queue.job_history
+        WHERE finished_at >= now() - $3::interval AND outcome = 'cancelled' AND kind = $1 AND unique_key = ANY ($2)
+        "#,
+    )
+    .bind(J::NAME)
+    .bind(&keys)
+    .bind(interval(within))
+    .fetch_all(db)
+    .await?
+    .into_iter()
+    .collect();
+    let was = |key: &Option<String>| key.as_ref().is_some_and(|key| cancelled.contains(key));
+    Ok(keys.iter().map(was).collect())
 }
 
 /// A transaction that gives up rather than make those who finish jobs queue behind it.
