@@ -110,3 +110,29 @@ impl Known {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::desk::tests::job;
+    use crate::store::settle::Fate;
+
+    #[test]
+    fn a_lane_has_room_again_when_its_job_has_ended_before_that_is_written() {
+        let claims = Claims::default();
+        claims.made(&[job(1, 7), job(2, 7), job(3, 8)]);
+        let lanes = |queue| {
+            let mut lanes: Vec<u128> = claims.lanes(queue).iter().map(Uuid::as_u128).collect();
+            lanes.sort_unstable();
+            lanes
+        };
+        assert_eq!(lanes("q"), [7, 7, 8]);
+        assert!(lanes("other").is_empty());
+        claims.ended(JobId(2), 2);
+        assert_eq!(lanes("q"), [7, 7, 8], "that is another claim");
+        claims.ended(JobId(2), 1);
+        assert_eq!(lanes("q"), [7, 8]);
+        claims.settled(&[Settlement::new(JobId(2), 1, false, Fate::Done)]);
+        assert_eq!(lanes("q"), [7, 8]);
+    }
+}

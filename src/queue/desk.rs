@@ -1,6 +1,7 @@
 //! What the parts of a working process share: jobs claimed and not begun, outcomes not yet written, room for more.
 
 mod buffer;
+mod news;
 mod outcomes;
 mod pool;
 
@@ -37,6 +38,8 @@ pub(crate) struct Desk {
     outcomes: Mutex<Outcomes>,
     /// Rung when there may be something to exchange with the database.
     bell: Notify,
+    /// Rung when a lane may have come that takes turns with those that keep its pool busy.
+    news: Notify,
     /// Nothing more is claimed.
     closed: AtomicBool,
     pub(crate) claims: claims::Claims,
@@ -137,6 +140,7 @@ impl Desk {
             by_queue,
             outcomes: Mutex::default(),
             bell: Notify::new(),
+            news: Notify::new(),
             closed: AtomicBool::new(false),
             claims: claims::Claims::default(),
             turns: Arc::default(),
@@ -164,7 +168,7 @@ impl Desk {
         for lane in self.pools.iter().flat_map(|pool| &pool.queues) {
             lane.wake();
         }
-        self.bell.notify_one();
+        self.ring();
     }
 
     /// Something is ready in this queue.
@@ -173,7 +177,12 @@ impl Desk {
         for lane in lanes.filter(|lane| &*lane.queue == queue) {
             lane.wake();
         }
+        self.ring();
+    }
+
+    fn ring(&self) {
         self.bell.notify_one();
+        self.news.notify_one();
     }
 
     /// Rules bear on this queue in this way.
@@ -306,9 +315,7 @@ impl Desk {
                 let due = outcomes.since.map(|since| since + WAIT);
                 let enough = closed || outcomes.waiting.len() >= ENOUGH;
                 let late = due.is_some_and(|due| due <= Instant::now());
-                // A claim for lanes that wait behind a busy pool's jobs is not to take longer for outcomes that may wait.
-                let in_passing = wants.iter().any(|want| want.each.is_none());
-                if in_passing || enough || (late && wants.is_empty()) {
+                if !wants.is_empty() || enough || late {
                     outcomes.take(&mut settlements);
                     if !outcomes.waiting.is_empty() {
                         self.bell.notify_one();
@@ -437,17 +444,6 @@ impl Desk {
             }
             let room = pool.reserve(left);
             left -= room;
-            if room == 0 {
-                if let Some(lane) = ready.iter().find(|lane| lane.has_news()) {
-                    let most = pool.reserve_more(left);
-                    left -= most;
-                    if most > 0 {
-                        seen.push(lane.count());
-                        wants.push(lane.want_one_of_each(most));
-                    }
-                }
-                continue;
-            }
             // Each gets its share; what one leaves is another's in the next exchange.
             for (number, lane) in ready.iter().enumerate() {
                 let share = room / ready.len() + usize::from(number < room % ready.len());

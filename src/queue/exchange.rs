@@ -27,7 +27,7 @@ use crate::store::claim::{self, Want};
 use crate::store::history;
 use crate::store::settle::{self, Fate, Settled, Settlement, settle};
 
-/// How many exchanges go on at once; more is no faster.
+/// How many exchanges of outcomes go on at once; more is no faster.
 pub(crate) const AT_ONCE: u32 = 2;
 /// An exchange that takes longer is given up, its connection with it.
 ///
@@ -50,12 +50,22 @@ const PASS_OVER: Duration = Duration::from_secs(30);
 /// Exchanges with the database until it is dropped.
 #[derive(Clone)]
 pub(crate) struct Exchanger {
+    pub(crate) purpose: Purpose,
     pub(crate) desk: Arc<Desk>,
     pub(crate) pool: PgPool,
     pub(crate) broken: Arc<Broken>,
     pub(crate) node: watch::Receiver<Option<i64>>,
     pub(crate) outlook: Arc<Outlook>,
     pub(crate) strange: Arc<Strange>,
+}
+
+/// What an exchanger is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// Outcomes, and what there is room for.
+    All,
+    /// Lanes that come while others keep their pool busy.
+    News,
 }
 
 impl Exchanger {
@@ -69,7 +79,11 @@ impl Exchanger {
         }
         loop {
             let node = self.node.clone();
-            let mut exchange = self.desk.exchange(|| node.borrow().is_some()).await;
+            let can_claim = || node.borrow().is_some();
+            let mut exchange = match self.purpose {
+                Purpose::All => self.desk.exchange(can_claim).await,
+                Purpose::News => self.desk.news(can_claim).await,
+            };
             if exchange.is_alone() {
                 self.alone(exchange).await;
                 continue;

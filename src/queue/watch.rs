@@ -64,6 +64,10 @@ impl Watch {
                 Err(error) => {
                     warn!("Cannot look at the queues for now: {error}");
                     failing = true;
+                    // Once: a server that is only slow is to come to the end of what it is asked.
+                    if patience::is_of_the_way(&error) {
+                        self.broken.tell(&self.exchanging);
+                    }
                 }
             }
             tokio::time::sleep_until(began + SHORTEST).await;
@@ -81,11 +85,7 @@ impl Watch {
         let look = ask(&self.pool, LONGEST_LOOK, async |db| {
             self.see(db, queues).await
         });
-        let look = look.await;
-        if look.as_ref().is_err_and(patience::is_of_the_way) {
-            self.broken.tell(&self.exchanging);
-        }
-        self.tell(&look?);
+        self.tell(&look.await?);
         Ok(())
     }
 

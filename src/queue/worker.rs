@@ -13,7 +13,7 @@ use tracing::debug;
 
 use crate::cancel::Cancels;
 use crate::desk::Desk;
-use crate::exchange::{self, AT_ONCE, Exchanger, Strange};
+use crate::exchange::{self, AT_ONCE, Exchanger, Purpose, Strange};
 use crate::lease::Lease;
 use crate::listen::listen;
 use crate::maintenance::Maintenance;
@@ -41,7 +41,8 @@ const KEEP_DAYS: u16 = 14;
 /// One for each of what looks at the queues, takes back, fires schedules and keeps the tables in order. A process has four more
 /// for its exchanges, one to listen on and one for its lease; what its jobs use is not counted.
 const CONNECTIONS: u32 = 4;
-/// Two for each exchange: one that was given back is asked whether it is well while the next exchange is made.
+/// Two for each exchange of outcomes: one that was given back is asked whether it is well while the next exchange is made.
+/// Claims for what comes in between have their share of them.
 const EXCHANGING: u32 = 2 * AT_ONCE;
 
 /// Some queues and how many of their jobs may run at once.
@@ -202,7 +203,9 @@ impl<Ctx: Clone + Send + Sync + 'static> Builder<Ctx> {
         let maintenance = Maintenance {
             keep_days: self.keep_days,
         };
-        let exchanges = (0..AT_ONCE).map(|_| parts.exchange()).collect();
+        let purposes = (0..AT_ONCE).map(|_| Purpose::All);
+        let exchanges = purposes.chain([Purpose::News]);
+        let exchanges = exchanges.map(|purpose| parts.exchange(purpose)).collect();
         let others = vec![
             parts.hear(),
             parts.ring(),
@@ -248,8 +251,9 @@ struct Parts {
 
 impl Parts {
     /// Writes outcomes and claims jobs.
-    fn exchange(&self) -> Task {
+    fn exchange(&self, purpose: Purpose) -> Task {
         let exchanger = Exchanger {
+            purpose,
             desk: self.desk.clone(),
             pool: self.exchanging.clone(),
             broken: self.broken.clone(),

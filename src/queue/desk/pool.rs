@@ -62,6 +62,11 @@ impl Pool {
         reserved.map_or(0, |held| (target - held).min(most))
     }
 
+    /// Whether what would be claimed now would have to wait for others to end.
+    pub(super) fn is_busy(&self) -> bool {
+        self.held.load(Ordering::Acquire) >= self.concurrency
+    }
+
     /// Makes room for some more than there are to be, for jobs of lanes that may have none here yet: they need not wait until
     /// there is room for a good number.
     pub(super) fn reserve_more(&self, most: usize) -> usize {
