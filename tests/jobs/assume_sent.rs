@@ -180,7 +180,7 @@ async fn a_mail_that_is_to_go_and_has_lost_its_job_gets_another() {
 async fn a_mail_whose_job_somebody_cancelled_does_not_go_after_all() {
     let (world, org, _) = staffed().await;
     world.leave_jobs();
-    let ids = written(&world, org, &["cancelled", "kept"]).await;
+    let ids = written(&world, org, &["cancelled", "kept", "thought better of"]).await;
     let jobs = ids.iter().map(|message| SendMail {
         org,
         message: *message,
@@ -192,6 +192,8 @@ async fn a_mail_whose_job_somebody_cancelled_does_not_go_after_all() {
             .await
             .unwrap();
     }
+    let message = ids[2];
+    world.enqueue(&SendMail { org, message }).await;
     // One that was cancelled before there was this mail of its key says nothing.
     sqlx::query("UPDATE queue.job_history SET finished_at = finished_at - interval '2 days' WHERE unique_key = $1")
         .bind(ids[1].to_string())
@@ -200,10 +202,11 @@ async fn a_mail_whose_job_somebody_cancelled_does_not_go_after_all() {
         .unwrap();
     world.clock.advance(chrono::TimeDelta::hours(1));
 
-    assert_eq!(sweep(&world).await, [ids[1]]);
+    assert_eq!(sweep(&world).await, [ids[2], ids[1]]);
 
     assert_eq!(state(&world, org, "cancelled").await, "cancelled");
     assert_eq!(state(&world, org, "kept").await, "queued");
+    assert_eq!(state(&world, org, "thought better of").await, "queued");
     let (_, said) = results(&world, "assume_sent").await.remove(0);
     assert_eq!(
         said,

@@ -67,8 +67,8 @@ pub async fn partitions(db: &mut PgConnection) -> sqlx::Result<Vec<Partition>> {
     .await
 }
 
-/// Which of these jobs, in their order, somebody cancelled in so long: one of their kind and key was. It reads all that has
-/// finished in that time.
+/// Which of these jobs, in their order, somebody cancelled within so long: the last of their kind and key ended so, and no
+/// other waits or runs. It reads all that has finished in that time.
 pub async fn were_cancelled<J: Job>(
     db: &mut PgConnection,
     jobs: &[J],
@@ -80,9 +80,15 @@ pub async fn were_cancelled<J: Job>(
         .collect();
     let cancelled: HashSet<String> = sqlx::query_scalar(
         r#"
-        SELECT DISTINCT unique_key
-        FROM queue.job_history
-        WHERE finished_at >= now() - $3::interval AND outcome = 'cancelled' AND kind = $1 AND unique_key = ANY ($2)
+        SELECT last.unique_key
+        FROM (
+            SELECT DISTINCT ON (unique_key) unique_key, outcome
+            FROM queue.job_history
+            WHERE finished_at >= now() - $3::interval AND kind = $1 AND unique_key = ANY ($2)
+            ORDER BY unique_key, id DESC
+        ) last
+        WHERE last.outcome = 'cancelled'
+            AND NOT EXISTS (SELECT FROM queue.job j WHERE j.kind = $1 AND j.unique_key = last.unique_key)
         "#,
     )
     .bind(J::NAME)
